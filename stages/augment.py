@@ -1,0 +1,77 @@
+"""Make random views of each training photo.
+
+Reads   data/prepared/train
+Makes   data/augmented/augmented/<breed>/<photo>.<copy>.png, data/augmented/{augmented,plain}/views.csv (without
+        augmentation there is no view, so that list is empty), plots/augmentation.jpg
+Alone   python -m stages.augment
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from stages.lib import charts, paths
+from stages.lib.errors import run
+from stages.lib.outputs import whole_folder
+from stages.lib.params import Augment, load_params
+from stages.lib.pictures import find_pictures, in_parallel
+from stages.lib.views import random_view, view_generator
+
+TRAIN = paths.PREPARED / "train"
+
+
+def make_views(picture: Path, target: Path, seed: int, settings: Augment) -> list[dict]:
+    """Write the views of a training photo below ``target`` and list them."""
+    content = picture.read_bytes()
+    photo = picture.relative_to(TRAIN)
+    rows = []
+    with Image.open(picture) as image:
+        for copy in range(settings.copies):
+            view = photo.with_suffix(f".{copy}.png")
+            (target / view).parent.mkdir(parents=True, exist_ok=True)
+            random_view(
+                image,
+                view_generator(seed, content, copy),
+                settings.rotation,
+                settings.zoom,
+                settings.flip,
+                settings.brightness,
+                settings.contrast,
+            ).save(target / view)
+            rows.append({"view": view.as_posix(), "photo": photo.as_posix(), "copy": copy})
+    return rows
+
+
+def draw_sheet(pictures: list[Path], breeds: list[str], views: pd.DataFrame) -> None:
+    """Draw one training photo of each breed beside its views."""
+    first = {breed: picture for picture, breed in reversed(list(zip(pictures, breeds, strict=True)))}
+    rows = {}
+    for breed, picture in sorted(first.items()):
+        of_photo = views.loc[views["photo"] == picture.relative_to(TRAIN).as_posix(), "view"]
+        rows[breed] = [picture, *(paths.AUGMENTED / "augmented" / view for view in of_photo)]
+    sheet = charts.contact_sheet(rows, "A training photo of each breed, and its random views")
+    charts.save(sheet, paths.PLOTS / "augmentation.jpg")
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    pictures, breeds = find_pictures(TRAIN)
+    with whole_folder(paths.AUGMENTED) as folder:
+        target = folder / "augmented"
+        target.mkdir()
+        (folder / "plain").mkdir()
+
+        def views_of(picture: Path) -> list[dict]:
+            return make_views(picture, target, params.seed, params.augment)
+
+        made = [row for rows in in_parallel(views_of, pictures, what="augment") for row in rows]
+        views = pd.DataFrame(made, columns=["view", "photo", "copy"])
+        views.to_csv(target / "views.csv", index=False)
+        views.head(0).to_csv(folder / "plain" / "views.csv", index=False)
+    draw_sheet(pictures, breeds, views)
+
+
+if __name__ == "__main__":
+    run(main)

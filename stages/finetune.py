@@ -1,0 +1,67 @@
+"""Train the last layers of the backbone together with the head of the better of the two transfer models.
+
+Reads   models/transfer_{plain,augmented}.keras, metrics/transfer_{plain,augmented}.json, data/activations
+Makes   models/finetune.keras, plots/history/finetune.csv, metrics/finetune.json, metrics/costs/finetune.json
+Alone   python -m stages.finetune
+"""
+
+import json
+
+import keras
+
+from stages.lib import paths
+from stages.lib.backbones import cut_below, last_layers
+from stages.lib.classifiers import HEAD
+from stages.lib.datasets import encode, read_features, training_batches, validation_batches
+from stages.lib.errors import run
+from stages.lib.model_files import Classifier, load_classifier
+from stages.lib.models import VARIANTS
+from stages.lib.params import load_params
+from stages.lib.precision import in_precision, set_precision
+from stages.lib.training import set_seed, train, write_results
+
+
+def better_head() -> str:
+    """The transfer model with the lower log loss on val."""
+    losses = {}
+    for variant in VARIANTS:
+        name = f"transfer_{variant}"
+        losses[name] = json.loads((paths.METRICS / f"{name}.json").read_text())["best_val_loss"]
+    return min(losses, key=losses.get)
+
+
+def split_for_training(model: keras.Model, layers: int) -> keras.Model:
+    """Freeze all of ``model`` but its head and its backbone's last ``layers`` layers; return what is above the cut.
+
+    The part that is returned shares its weights with ``model``: to train it is to train ``model``.
+    """
+    of_backbone = [layer for layer in model.layers if not layer.name.startswith(HEAD) and layer.name != "probabilities"]
+    trained = last_layers(of_backbone, layers)
+    for layer in of_backbone:
+        layer.trainable = layer in trained
+    return keras.Model(cut_below(model, trained).output, model.output)
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    settings = params.finetune
+    set_seed(params.seed)
+    policy = set_precision(params.precision)
+
+    activations, breeds = read_features(paths.ACTIVATIONS, "train")
+    val_activations, val_breeds = read_features(paths.ACTIVATIONS, "val")
+    start = better_head()
+    transferred = load_classifier(paths.MODELS / f"{start}.keras")
+    names = transferred.breeds
+    model = in_precision(transferred.network, policy, settings.dropout)
+    top = split_for_training(model, settings.layers)
+
+    training = training_batches(activations, encode(breeds, names), len(names), settings, params.seed)
+    validation = validation_batches(val_activations, encode(val_breeds, names), len(names), settings.batch_size)
+    trained = train(top, training, validation, settings, what="finetune")
+    write_results("finetune", Classifier(model, names, transferred.resize), trained, policy, started_from=start)
+
+
+if __name__ == "__main__":
+    run(main)

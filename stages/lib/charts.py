@@ -1,0 +1,74 @@
+"""Charts and picture sheets: one look, colours that colour-blind people can tell apart."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from PIL import Image
+
+from stages.lib.outputs import whole_file
+from stages.lib.splits import SPLITS
+
+SHEET_COLUMNS = 10
+SHEET_ROWS = 12  # more breeds than that would make a sheet that nobody scrolls through
+BARS = 30
+DPI = 100
+
+sns.set_theme(style="whitegrid", palette="colorblind")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, or as JPEG (for sheets of photos) where ``path`` says so, and close it.
+
+    The same content gives the same bytes: no date and no version goes into the file.
+    """
+    options = {"pil_kwargs": {"quality": 88}} if path.suffix == ".jpg" else {"metadata": {"Software": None}}
+    with whole_file(path) as partial:
+        figure.savefig(partial, format=path.suffix[1:], dpi=DPI, **options)
+    plt.close(figure)
+
+
+def class_balance(balance: pd.DataFrame) -> Figure:
+    """Photos a breed and split, as bars, the largest breed first.
+
+    ``balance`` has the columns breed, split, photos. Where there are more than `BARS` breeds, those with the fewest
+    photos are shown.
+    """
+    table = balance.pivot(index="breed", columns="split", values="photos").fillna(0)[list(SPLITS)]
+    order = table.sum(axis=1).sort_values(ascending=False, kind="stable").index[-BARS:]
+    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.4 * len(order)), layout="constrained")
+    left = pd.Series(0, index=order)
+    for split in SPLITS:
+        bars = axes.barh(order, table.loc[order, split], left=left, label=split)
+        axes.bar_label(bars, fmt="%d", label_type="center", color="white")
+        left = left + table.loc[order, split]
+    axes.invert_yaxis()
+    axes.set(xlabel="photos", ylabel="", title="Photos of each breed")
+    axes.grid(axis="y", visible=False)
+    axes.legend(title="split", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def contact_sheet(rows: dict[str, list[Path]], title: str) -> Figure:
+    """Lay pictures out in named rows, at most `SHEET_ROWS` by `SHEET_COLUMNS` of them."""
+    shown = dict(list(rows.items())[:SHEET_ROWS])
+    columns = min(SHEET_COLUMNS, max(map(len, shown.values())))
+    size = (columns * 1.15 + 1, len(shown) * 1.15 + 0.5)  # inches
+    figure, axes = plt.subplots(len(shown), columns, figsize=size, squeeze=False, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    for (name, files), line in zip(shown.items(), axes, strict=True):
+        for cell in line:
+            cell.axis("off")
+        line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=11)
+        for file, cell in zip(files, line, strict=False):
+            with Image.open(file) as image:
+                cell.imshow(image)
+    more = f" ({len(shown)} of {len(rows)} breeds)" if len(shown) < len(rows) else ""
+    figure.suptitle(title + more)
+    return figure

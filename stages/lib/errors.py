@@ -1,0 +1,25 @@
+"""Mistakes that a person can mend, told in one message instead of a traceback."""
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """What was expected, what came and what to do about it, in words for the person at the keyboard."""
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Run a script's ``main`` and leave Python with its exit code.
+
+    The exit code is what ``main`` returns (0 where it returns None), 1 where it raises `UserError`, whose message goes
+    to stderr, and 130 where Ctrl-C ends it. Any other exception is a fault of ours and keeps its traceback.
+    """
+    try:
+        code = main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        print("stopped: this stage made nothing yet, the stages before it did; run it again", file=sys.stderr)
+        code = 130
+    sys.exit(code or 0)

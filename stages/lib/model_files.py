@@ -1,0 +1,63 @@
+"""Trained models on disk: Keras' format, in float32, with the breeds' names inside and the same bytes each time."""
+
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+
+from stages.lib.errors import UserError
+from stages.lib.outputs import whole_file
+from stages.lib.precision import in_precision
+
+METADATA = "metadata.json"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip file can tell
+
+
+class Classifier(NamedTuple):
+    """A trained network and what one needs to know to use it."""
+
+    network: keras.Model
+    breeds: list[str]  # in the order of the network's probabilities
+    resize: str  # how its photos were made square, see `to_square`
+
+    @property
+    def image_size(self) -> int:
+        """Pixels a side of the photos that the network takes."""
+        return self.network.input_shape[1]
+
+
+def save_classifier(classifier: Classifier, path: Path) -> None:
+    """Write ``classifier`` in float32 to ``path``, a .keras file, the breeds' names and the way to resize inside.
+
+    Keras writes the time of saving into the file, which would make it another one each time; here it is left out.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "model.keras"
+        in_precision(classifier.network, "float32").save(saved)
+        with whole_file(path) as partial, zipfile.ZipFile(saved) as source, zipfile.ZipFile(partial, "w") as target:
+            for name in sorted(source.namelist()):
+                content = source.read(name)
+                if name == METADATA:
+                    content = json.dumps(
+                        {"keras_version": keras.version(), "breeds": classifier.breeds, "resize": classifier.resize}
+                    )
+                target.writestr(zipfile.ZipInfo(name, EPOCH), content)
+
+
+def load_classifier(path: Path) -> Classifier:
+    """Read what `save_classifier` wrote.
+
+    Raises `UserError` where ``path`` is no such file. Keras' safe mode is on: no code in the file is run.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            metadata = json.loads(archive.read(METADATA))
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return Classifier(network, metadata["breeds"], metadata["resize"])
+    except FileNotFoundError:
+        raise UserError(f"{path} is not here: `dvc repro` makes it.") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise UserError(f"{path} is no model of this pipeline, or not whole: {error}") from None

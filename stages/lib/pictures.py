@@ -1,0 +1,118 @@
+"""Reading photos: any common format in, an upright RGB picture out, or a reason why not."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from tqdm.contrib.concurrent import thread_map
+
+# A closed list: Pillow would otherwise try every plugin it has, among them one that starts Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+WHITE = (255, 255, 255)
+PADDING = (124, 116, 104)  # the mean colour of ImageNet: what a network takes for nothing
+
+
+class Refused(Exception):  # noqa: N818, nothing went wrong: it is an answer
+    """A file that is not taken for a photo; ``reason`` is one of a few fixed words, to count by."""
+
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(f"{reason} ({detail})" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Take any of Pillow's modes to RGB: 16 bits scaled to 8, transparency laid on white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        scale = 255 / 65535 if values.max(initial=0) > 255 else 1.0
+        image = Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        canvas = Image.new("RGBA", image.size, WHITE)
+        image = Image.alpha_composite(canvas, image)
+    return image.convert("RGB")
+
+
+def read_photo(path: Path, max_pixels: int) -> Image.Image:
+    """Read a photo as an upright RGB picture; of an animation, the first frame.
+
+    Raises `Refused` with the reason "empty", "not a picture", "too many pixels", "cut short", "damaged" or
+    "unreadable".
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise Refused("empty")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own pixel limit warns; ours, below, decides
+            image = Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise Refused("not a picture") from None
+    except Image.DecompressionBombError as error:
+        raise Refused("too many pixels", str(error)) from None
+    except OSError as error:
+        raise Refused("unreadable", error.strerror or str(error)) from None
+    with image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise Refused("too many pixels", f"{width}x{height}")
+        try:
+            return _to_rgb(ImageOps.exif_transpose(image))
+        except Exception as error:  # Pillow's decoders let through whatever they stumble over
+            reason = "cut short" if "truncated" in str(error) else "damaged"
+            raise Refused(reason, str(error)) from None
+
+
+def to_square(image: Image.Image, side: int, resize: str) -> Image.Image:
+    """Resize an RGB picture to ``side`` x ``side`` pixels.
+
+    ``resize`` is "crop" (the largest centred square), "pad" (all of it, on the mean colour of ImageNet) or "squash"
+    (all of it, out of shape).
+    """
+    size = (side, side)
+    if resize == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    if resize == "pad":
+        return ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=PADDING)
+    if resize == "squash":
+        return image.resize(size, Image.Resampling.LANCZOS)
+    raise ValueError(f"resize must be crop, pad or squash. Received: {resize!r}")
+
+
+def in_parallel(function: Callable[..., Any], *items: Iterable[Any], what: str, unit: str = "photo") -> list[Any]:
+    """Map ``function`` over ``items`` on all cores, with a progress bar; results keep the items' order.
+
+    Threads serve, because Pillow leaves Python's lock while it decodes, resizes and encodes.
+    """
+    return thread_map(function, *items, desc=what, unit=unit, max_workers=os.cpu_count(), mininterval=1)
+
+
+def find_pictures(*folders: Path) -> tuple[list[Path], list[str]]:
+    """List the PNG files below each of ``folders``, sorted, and the breed of each: the sub-folder that it is in."""
+    files, breeds = [], []
+    for folder in folders:
+        found = sorted(folder.rglob("*.png"), key=Path.as_posix)
+        files += found
+        breeds += [file.relative_to(folder).parts[0] for file in found]
+    return files, breeds
+
+
+def read_pictures(files: list[Path]) -> np.ndarray:
+    """Read prepared PNG pictures of one size: uint8 (n, side, side, 3)."""
+
+    def read(file: Path) -> np.ndarray:
+        with Image.open(file, formats=("PNG",)) as image:
+            return np.asarray(image)
+
+    first = read(files[0])
+    pictures = np.empty((len(files), *first.shape), np.uint8)
+
+    def fill(index: int) -> None:
+        pictures[index] = read(files[index])
+
+    in_parallel(fill, range(len(files)), what="read", unit="picture")
+    return pictures

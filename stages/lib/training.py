@@ -1,0 +1,127 @@
+"""The training loop that the three trained stages share, and what they write down of it."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import keras
+import pandas as pd
+import tensorflow as tf
+from keras import callbacks
+from tqdm import tqdm
+
+from stages.lib import paths
+from stages.lib.model_files import Classifier, save_classifier
+from stages.lib.outputs import whole_file, write_json
+from stages.lib.params import Training
+
+WARM_UP = 0.1  # share of the learning rate at which the first steps, up to the first look at val, are made
+NOT_DECAYED = ["bias", "gamma", "beta"]  # He et al., Bag of tricks (CVPR 2019), section 3.1, "no bias decay"
+HISTORY_COLUMNS = ["step", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and TensorFlow, and keep TensorFlow to operations that give the same bits each time."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def schedule(look: int, looks: int) -> float:
+    """The share of the learning rate to use between two looks at val: a warm-up, then a cosine towards 0.
+
+    Loshchilov and Hutter, SGDR (ICLR 2017), equation 5, without restarts. ``look`` counts from 0 to ``looks`` - 1.
+    """
+    return WARM_UP if look == 0 else (1 + math.cos(math.pi * look / looks)) / 2
+
+
+class Progress(callbacks.Callback):
+    """One progress bar over all steps, with the last look at val beside it."""
+
+    def __init__(self, what: str, steps: int, batch_size: int):
+        super().__init__()
+        self.batch_size = batch_size
+        self.bar = tqdm(desc=what, total=steps * batch_size, unit="picture", mininterval=1)
+
+    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002, D102
+        self.bar.update(self.batch_size)
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002, D102
+        self.bar.set_postfix_str(f"val accuracy {logs['val_accuracy']:.3f}, val loss {logs['val_loss']:.3f}")
+
+    def on_train_end(self, logs=None):  # noqa: ARG002, D102
+        self.bar.close()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What became of a training: one row of ``history`` a look at val."""
+
+    history: pd.DataFrame
+    seconds: float
+
+    @property
+    def best(self) -> pd.Series:
+        """The look whose weights were kept: the first with the lowest val loss."""
+        return self.history.loc[self.history["val_loss"].idxmin()]
+
+
+def train(
+    model: keras.Model, training: tf.data.Dataset, validation: tf.data.Dataset, settings: Training, what: str
+) -> Trained:
+    """Train what is trainable in ``model`` for ``settings.steps`` steps at most; it keeps the weights of the best look.
+
+    AdamW (Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019). Val is looked at every
+    ``settings.validate_every`` steps; the learning rate halves after half of ``settings.patience`` looks without a
+    lower val loss, and training stops after all of it.
+    """
+    optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    model.compile(optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
+    looks = math.ceil(settings.steps / settings.validate_every)
+
+    def next_rate(look: int, rate: float) -> float:
+        # relative to the rate that it finds, so that reductions on val last
+        return rate * schedule(look, looks) / (schedule(look - 1, looks) if look else 1)
+
+    start = time.perf_counter()
+    fitted = model.fit(
+        training,
+        validation_data=validation,
+        epochs=looks,
+        steps_per_epoch=settings.validate_every,
+        shuffle=False,  # the order of ``training`` is the order
+        verbose=0,
+        callbacks=[
+            callbacks.LearningRateScheduler(next_rate),
+            callbacks.ReduceLROnPlateau(factor=0.5, patience=max(1, settings.patience // 2), min_delta=0),
+            callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True),
+            Progress(what, looks * settings.validate_every, settings.batch_size),
+        ],
+    )
+    seconds = time.perf_counter() - start
+    history = pd.DataFrame(fitted.history)
+    history["step"] = (history.index + 1) * settings.validate_every
+    return Trained(history[HISTORY_COLUMNS], seconds)
+
+
+def write_results(name: str, classifier: Classifier, trained: Trained, policy: str, **more: object) -> None:
+    """Write models/<name>.keras, plots/history/<name>.csv, metrics/<name>.json and metrics/costs/<name>.json.
+
+    What differs from run to run and machine to machine stands in the last one alone. ``more`` goes to the metrics.
+    """
+    save_classifier(classifier, paths.MODELS / f"{name}.keras")
+    with whole_file(paths.HISTORY / f"{name}.csv") as partial:
+        trained.history.to_csv(partial, index=False, float_format="%.6g")
+    metrics = {
+        "steps": int(trained.history["step"].iloc[-1]),
+        "best_step": int(trained.best["step"]),
+        "best_val_loss": round(float(trained.best["val_loss"]), 6),
+        "best_val_accuracy": round(float(trained.best["val_accuracy"]), 6),
+        "parameters": classifier.network.count_params(),
+        **more,
+    }
+    write_json(paths.METRICS / f"{name}.json", metrics)
+    costs = {"training_seconds": round(trained.seconds, 1), "precision": policy}
+    write_json(paths.COSTS / f"{name}.json", costs)
+    best = f"val accuracy {metrics['best_val_accuracy']:.3f} at step {metrics['best_step']} of {metrics['steps']}"
+    print(f"{name}: {best}")

@@ -1,0 +1,112 @@
+"""Tell the breed of photos: each one's breeds with their probabilities, best first.
+
+Reads   models/<best>.keras, where metrics/evaluate.json says which is best, or the model that is asked for
+Run     python -m stages.predict PHOTO_OR_FOLDER ... [--model MODEL] [--json]
+
+Exit code 0 where every photo could be read, 1 where one could not (the others are told all the same), 2 for arguments
+that make no sense.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from stages.lib import paths
+from stages.lib.errors import UserError, run
+from stages.lib.model_files import Classifier, load_classifier
+from stages.lib.models import MODELS
+from stages.lib.params import load_params
+from stages.lib.pictures import Refused, read_photo, to_square
+
+BAR = 20  # characters
+BATCH_SIZE = 32
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m stages.predict", description=__doc__.splitlines()[0])
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a photo, or a folder of photos")
+    parser.add_argument("--model", help=f"{', '.join(MODELS)}, or a .keras file; the best on val if not given")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser.parse_args()
+
+
+def find_model(model: str | None) -> Path:
+    """The file of the model that is asked for by name or path, or of the best one."""
+    if model is None:
+        try:
+            model = json.loads((paths.METRICS / "evaluate.json").read_text())["best"]
+        except FileNotFoundError:
+            raise UserError(
+                "There is no metrics/evaluate.json to tell the best model: run `dvc repro` first."
+            ) from None
+    return paths.MODELS / f"{model}.keras" if model in MODELS else Path(model)
+
+
+def list_files(photos: list[Path]) -> list[Path]:
+    """Put a folder's files, sorted and without hidden ones, in the folder's place."""
+    files = []
+    for path in photos:
+        if path.is_dir():
+            inside = (file for file in path.rglob("*") if file.is_file())
+            files += sorted(
+                file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)
+            )
+        else:
+            files.append(path)
+    return files
+
+
+def predict(classifier: Classifier, files: list[Path], max_pixels: int) -> tuple[list[dict], list[str]]:
+    """Read and classify ``files`` in batches.
+
+    Returns:
+        For each photo ``{"photo": file, "breeds": [{"breed", "probability"}, ...]}``, the most probable breed first;
+        and a sentence for each file that is no photo.
+    """
+    answers, faults = [], []
+    for start in range(0, len(files), BATCH_SIZE):
+        read, pictures = [], []
+        for file in files[start : start + BATCH_SIZE]:
+            try:
+                image = read_photo(file, max_pixels)
+            except Refused as refusal:
+                faults.append(f"{file}: {refusal}")
+                continue
+            read.append(file)
+            pictures.append(np.asarray(to_square(image, classifier.image_size, classifier.resize)))
+        if read:
+            for file, probabilities in zip(read, classifier.network.predict_on_batch(np.stack(pictures)), strict=True):
+                order = np.argsort(-probabilities, kind="stable")
+                breeds = [
+                    {"breed": classifier.breeds[i], "probability": round(float(probabilities[i]), 6)} for i in order
+                ]
+                answers.append({"photo": str(file), "breeds": breeds})
+    return answers, faults
+
+
+def main() -> int:
+    """Run the command."""
+    arguments = parse_arguments()
+    params = load_params()
+    classifier = load_classifier(find_model(arguments.model))
+    answers, faults = predict(classifier, list_files(arguments.photos), params.data.max_pixels)
+    if arguments.json:
+        print(json.dumps(answers, indent=2, ensure_ascii=False))
+    else:
+        width = max(map(len, classifier.breeds))
+        for answer in answers:
+            print(answer["photo"])
+            for row in answer["breeds"]:
+                bar = "█" * round(BAR * row["probability"])
+                print(f"  {row['breed']:<{width}}  {row['probability']:6.1%}  {bar}".rstrip())
+    for fault in faults:
+        print(f"not read: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    run(main)

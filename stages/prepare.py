@@ -1,0 +1,181 @@
+"""Read every photo, refuse what can't be trusted, find duplicates, split, resize.
+
+Reads   the folder that `data.source` names, one sub-folder a breed
+Makes   data/prepared/{train,val,test}/<breed>/<photo>.png, with manifest.csv and refused.csv beside them,
+        metrics/prepare.json, plots/class_balance.csv and .png, plots/contact_sheet.jpg
+Alone   python -m stages.prepare
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.lib import charts, paths
+from stages.lib.duplicates import group_labels, near_pairs, perceptual_hashes
+from stages.lib.errors import UserError, run
+from stages.lib.outputs import whole_file, whole_folder, write_json
+from stages.lib.params import load_params
+from stages.lib.pictures import Refused, in_parallel, read_photo, to_square
+from stages.lib.splits import SPLITS, assign_splits
+
+CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what file managers leave behind
+LABEL_CONFLICT = "same photo in two breeds"
+PHOTO_COLUMNS = ["file", "breed", "sha256", "width", "height", "hash", "mirrored"]
+MANIFEST_COLUMNS = ["file", "breed", "split", "group", "sha256", "width", "height"]
+REFUSED_COLUMNS = ["file", "breed", "reason", "detail"]
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or name.lower() in CLUTTER
+
+
+def find_photos(source: Path) -> dict[str, list[str]]:
+    """List each breed's files, relative to ``source`` and sorted; sub-folders of a breed belong to it.
+
+    Only a folder is a breed: a stray file beside the breeds' folders would otherwise become a class of its own.
+
+    Raises `UserError` where ``source`` is no folder or holds fewer than two breeds.
+    """
+    if not source.is_dir():
+        raise UserError(f"data.source must be a folder with one sub-folder a breed. Received: {source}, not a folder.")
+    breeds = {}
+    for folder in sorted(source.iterdir()):
+        if folder.is_dir() and not _is_clutter(folder.name):
+            files = (path.relative_to(source) for path in folder.rglob("*") if path.is_file())
+            breeds[folder.name] = sorted(file.as_posix() for file in files if not any(map(_is_clutter, file.parts)))
+    if len(breeds) < 2:
+        raise UserError(
+            f"data.source must hold one sub-folder a breed, two or more of them. "
+            f"Received: {source} with {', '.join(breeds) or 'no sub-folder'}."
+        )
+    return breeds
+
+
+def read_and_resize(file: str, breed: str, source: Path, target: Path, max_pixels: int, side: int, resize: str) -> dict:
+    """Write ``source/file`` as a square picture to ``target/file.png`` and tell what it is, or why it is refused."""
+    record = {"file": file, "breed": breed, "reason": "", "detail": ""}
+    try:
+        image = read_photo(source / file, max_pixels)
+    except Refused as refusal:
+        return record | {"reason": refusal.reason, "detail": refusal.detail}
+    picture = target / f"{file}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    to_square(image, side, resize).save(picture)
+    digest = hashlib.sha256((source / file).read_bytes()).hexdigest()
+    hash_, mirrored = perceptual_hashes(image)
+    return record | {
+        "sha256": digest, "width": image.width, "height": image.height, "hash": hash_, "mirrored": mirrored,
+    }  # fmt: skip
+
+
+def refuse_label_conflicts(records: list[dict]) -> None:
+    """Refuse every photo that stands, byte by byte, in two breeds: nobody can tell which label is right."""
+    twins = {}
+    for record in records:
+        if not record["reason"]:
+            twins.setdefault(record["sha256"], []).append(record)
+    for same in twins.values():
+        if len({record["breed"] for record in same}) > 1:
+            files = ", ".join(record["file"] for record in same)
+            for record in same:
+                record.update(reason=LABEL_CONFLICT, detail=files)
+
+
+def check_splits(manifest: pd.DataFrame, breeds: list[str]) -> None:
+    """Raise `UserError`, naming the breeds, unless each of ``breeds`` has a photo in each split."""
+    counts = pd.crosstab(manifest["breed"], manifest["split"]).reindex(index=breeds, columns=SPLITS, fill_value=0)
+    faults = [
+        f"{breed} has too few photos: {row.sum()} can be used, which gives "
+        + ", ".join(f"{row[split]} to {split}" for split in SPLITS)
+        for breed, row in counts[(counts == 0).any(axis=1)].iterrows()
+    ]
+    if faults:
+        raise UserError(
+            "\n".join(faults) + "\nEvery breed needs a photo in each split (near duplicates stay on one side): add "
+            "photos, 30 a breed or more, or take the breed's folder away."
+        )
+
+
+def make_manifest(photos: pd.DataFrame, pairs: np.ndarray, test: float, val: float, seed: int) -> pd.DataFrame:
+    """Add to ``photos`` the group of near duplicates that ``pairs`` make, and the split."""
+    groups = group_labels(len(photos), pairs)
+    splits = assign_splits(photos["breed"].tolist(), groups, photos["sha256"].tolist(), test, val, seed)
+    return photos.assign(group=groups, split=splits)[MANIFEST_COLUMNS]
+
+
+def move_to_splits(resized: Path, manifest: pd.DataFrame, folder: Path) -> None:
+    """Move the pictures of ``manifest`` from ``resized`` to their splits' folders, and drop those of refused photos."""
+    for file, split in zip(manifest["file"], manifest["split"], strict=True):
+        picture = folder / split / f"{file}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        (resized / f"{file}.png").rename(picture)
+    shutil.rmtree(resized)
+
+
+def summarise(manifest: pd.DataFrame, pairs: np.ndarray, refused: pd.DataFrame) -> dict:
+    """Count photos, breeds, splits, duplicates (exact is byte by byte) and the refused by reason."""
+    digests = manifest["sha256"].to_numpy()
+    exact = int((digests[pairs[:, 0]] == digests[pairs[:, 1]]).sum())
+    return {
+        "photos": len(manifest),
+        "breeds": manifest["breed"].nunique(),
+        **{split: int((manifest["split"] == split).sum()) for split in SPLITS},
+        "exact_duplicate_pairs": exact,
+        "near_duplicate_pairs": len(pairs) - exact,
+        "refused": {"total": len(refused), **refused["reason"].value_counts().sort_index().to_dict()},
+    }
+
+
+def draw_plots(manifest: pd.DataFrame) -> None:
+    """Draw how many photos each breed has, and some of the training photos as the networks will see them."""
+    balance = manifest.groupby(["breed", "split"]).size().rename("photos").reset_index()
+    with whole_file(paths.PLOTS / "class_balance.csv") as partial:
+        balance.to_csv(partial, index=False)
+    charts.save(charts.class_balance(balance), paths.PLOTS / "class_balance.png")
+    train = manifest[manifest["split"] == "train"]
+    rows = {
+        breed: [paths.PREPARED / "train" / f"{file}.png" for file in photos["file"].head(charts.SHEET_COLUMNS)]
+        for breed, photos in train.groupby("breed")
+    }
+    charts.save(
+        charts.contact_sheet(rows, "Training photos, as the networks see them"), paths.PLOTS / "contact_sheet.jpg"
+    )
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    data = params.data
+    source = Path(data.source)
+    breeds = find_photos(source)
+    files = [(file, breed) for breed, of_breed in breeds.items() for file in of_breed]
+    with whole_folder(paths.PREPARED) as folder:
+        resized = folder / "resized"
+
+        def read(file_and_breed: tuple[str, str]) -> dict:
+            return read_and_resize(*file_and_breed, source, resized, data.max_pixels, data.image_size, data.resize)
+
+        records = in_parallel(read, files, what="prepare")
+        refuse_label_conflicts(records)
+        refused = pd.DataFrame([record for record in records if record["reason"]], columns=REFUSED_COLUMNS)
+        photos = pd.DataFrame([record for record in records if not record["reason"]], columns=PHOTO_COLUMNS)
+        hashes, mirrored = (photos[column].to_numpy(np.uint64) for column in ("hash", "mirrored"))
+        pairs = near_pairs(hashes, mirrored, data.duplicate_distance)
+        manifest = make_manifest(photos, pairs, params.split.test, params.split.val, params.seed)
+        check_splits(manifest, list(breeds))
+        move_to_splits(resized, manifest, folder)
+        manifest.to_csv(folder / "manifest.csv", index=False)
+        refused.to_csv(folder / "refused.csv", index=False)
+    write_json(paths.METRICS / "prepare.json", summarise(manifest, pairs, refused))
+    draw_plots(manifest)
+    counts = ", ".join(f"{(manifest['split'] == split).sum()} {split}" for split in SPLITS)
+    print(f"{len(manifest)} photos of {len(breeds)} breeds: {counts}; {len(refused)} refused")
+    for row in refused.itertuples():
+        print(f"refused: {row.file}: {row.reason}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""The scripts of ``data/dvc.yaml``: where photos and pretrained weights come from."""

