@@ -50,7 +50,7 @@ def draw_sheet(pictures: list[Path], breeds: list[str], views: pd.DataFrame) -> 
     for breed, picture in sorted(first.items()):
         of_photo = views.loc[views["photo"] == picture.relative_to(TRAIN).as_posix(), "view"]
         rows[breed] = [picture, *(paths.AUGMENTED / "augmented" / view for view in of_photo)]
-    sheet = charts.contact_sheet(rows, "A training photo of each breed, and its random views")
+    sheet = charts.contact_sheet(rows, "A training picture of each breed, and its random views")
     charts.save(sheet, paths.PLOTS / "augmentation.jpg")
 
 

@@ -7,6 +7,7 @@ Alone   python -m stages.prepare
 """
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from stages.lib.params import load_params
 from stages.lib.pictures import Refused, in_parallel, read_photo, to_square
 from stages.lib.splits import SPLITS, assign_splits
 
-CLUTTER = {"thumbs.db", "desktop.ini", "__macosx"}  # what file managers leave behind
+CLUTTER = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}  # what file managers leave behind
+LONGEST_NAME = 240  # bytes; 255 are allowed, and the names of views are longer
+SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test"}
 LABEL_CONFLICT = "same photo in two breeds"
 PHOTO_COLUMNS = ["file", "breed", "sha256", "width", "height", "hash", "mirrored"]
 MANIFEST_COLUMNS = ["file", "breed", "split", "group", "sha256", "width", "height"]
@@ -32,6 +35,21 @@ def _is_clutter(name: str) -> bool:
     return name.startswith(".") or name.lower() in CLUTTER
 
 
+def check_names(files: list[str]) -> None:
+    """Raise `UserError`, with the first names in question, unless all of ``files`` can be told in a CSV and copied."""
+    faults = []
+    for file in files:
+        encoded = os.fsencode(file)
+        longest = max(map(len, encoded.split(b"/")))
+        if longest > LONGEST_NAME or b"\r" in encoded or encoded.decode(errors="replace") != file:
+            faults.append(ascii(file))
+    if faults:
+        raise UserError(
+            f"names of photos must be UTF-8, of {LONGEST_NAME} bytes at most and without carriage return. "
+            f"Received: {', '.join(faults[:5])}{', …' if len(faults) > 5 else ''} ({len(faults)}): rename them."
+        )
+
+
 def find_photos(source: Path) -> dict[str, list[str]]:
     """List each breed's files, relative to ``source`` and sorted; sub-folders of a breed belong to it.
 
@@ -40,17 +58,25 @@ def find_photos(source: Path) -> dict[str, list[str]]:
     Raises `UserError` where ``source`` is no folder or holds fewer than two breeds.
     """
     if not source.is_dir():
-        raise UserError(f"data.source must be a folder with one sub-folder a breed. Received: {source}, not a folder.")
+        what = "not a folder" if source.exists() else "which does not exist; `dvc repro` makes those of data/dvc.yaml"
+        raise UserError(f"data.source must be a folder with one sub-folder a breed. Received: {source}, {what}.")
     breeds = {}
     for folder in sorted(source.iterdir()):
         if folder.is_dir() and not _is_clutter(folder.name):
-            files = (path.relative_to(source) for path in folder.rglob("*") if path.is_file())
+            # not is_file: a link that leads nowhere is to be refused, not passed over
+            files = (path.relative_to(source) for path in folder.rglob("*") if not path.is_dir())
             breeds[folder.name] = sorted(file.as_posix() for file in files if not any(map(_is_clutter, file.parts)))
     if len(breeds) < 2:
         raise UserError(
             f"data.source must hold one sub-folder a breed, two or more of them. "
             f"Received: {source} with {', '.join(breeds) or 'no sub-folder'}."
         )
+    if SPLIT_NAMES.issuperset(name.lower() for name in breeds):
+        raise UserError(
+            f"data.source must hold one sub-folder a breed. Received: {source} with {', '.join(breeds)}, which is a "
+            "split already: bring each breed's photos together in one folder, prepare splits them."
+        )
+    check_names([file for of_breed in breeds.values() for file in of_breed])
     return breeds
 
 
@@ -84,12 +110,16 @@ def refuse_label_conflicts(records: list[dict]) -> None:
                 record.update(reason=LABEL_CONFLICT, detail=files)
 
 
-def check_splits(manifest: pd.DataFrame, breeds: list[str]) -> None:
+def check_splits(manifest: pd.DataFrame, refused: pd.DataFrame, breeds: list[str]) -> None:
     """Raise `UserError`, naming the breeds, unless each of ``breeds`` has a photo in each split."""
     counts = pd.crosstab(manifest["breed"], manifest["split"]).reindex(index=breeds, columns=SPLITS, fill_value=0)
     faults = [
         f"{breed} has too few photos: {row.sum()} can be used, which gives "
         + ", ".join(f"{row[split]} to {split}" for split in SPLITS)
+        + "".join(
+            f"; {count} refused: {reason}"
+            for reason, count in refused.loc[refused["breed"] == breed, "reason"].value_counts().sort_index().items()
+        )
         for breed, row in counts[(counts == 0).any(axis=1)].iterrows()
     ]
     if faults:
@@ -129,6 +159,12 @@ def summarise(manifest: pd.DataFrame, pairs: np.ndarray, refused: pd.DataFrame) 
     }
 
 
+def doubtful_labels(manifest: pd.DataFrame, pairs: np.ndarray) -> list[str]:
+    """Say which near duplicates stand in two breeds; they are kept, as a hash may take two dogs for one."""
+    files, breeds = manifest["file"], manifest["breed"]
+    return [f"{files[one]} and {files[other]}" for one, other in pairs if breeds[one] != breeds[other]]
+
+
 def draw_plots(manifest: pd.DataFrame) -> None:
     """Draw how many photos each breed has, and some of the training photos as the networks will see them."""
     balance = manifest.groupby(["breed", "split"]).size().rename("photos").reset_index()
@@ -141,7 +177,7 @@ def draw_plots(manifest: pd.DataFrame) -> None:
         for breed, photos in train.groupby("breed")
     }
     charts.save(
-        charts.contact_sheet(rows, "Training photos, as the networks see them"), paths.PLOTS / "contact_sheet.jpg"
+        charts.contact_sheet(rows, "Training pictures, as the networks see them"), paths.PLOTS / "contact_sheet.jpg"
     )
 
 
@@ -165,7 +201,7 @@ def main() -> None:
         hashes, mirrored = (photos[column].to_numpy(np.uint64) for column in ("hash", "mirrored"))
         pairs = near_pairs(hashes, mirrored, data.duplicate_distance)
         manifest = make_manifest(photos, pairs, params.split.test, params.split.val, params.seed)
-        check_splits(manifest, list(breeds))
+        check_splits(manifest, refused, list(breeds))
         move_to_splits(resized, manifest, folder)
         manifest.to_csv(folder / "manifest.csv", index=False)
         refused.to_csv(folder / "refused.csv", index=False)
@@ -175,6 +211,8 @@ def main() -> None:
     print(f"{len(manifest)} photos of {len(breeds)} breeds: {counts}; {len(refused)} refused")
     for row in refused.itertuples():
         print(f"refused: {row.file}: {row.reason}")
+    for both in doubtful_labels(manifest, pairs):
+        print(f"alike in two breeds, look whether both labels are right: {both}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,17 +83,15 @@ def cut_below(model: keras.Model, layers: list[keras.layers.Layer]) -> keras.Ope
     What lies up to it never changes while ``layers`` train, so it has to be computed once only. In a network without
     branches it is the layer before the first of ``layers``; in a residual one, the end of the block before.
     """
-    operations = model.operations  # sorted so that each stands after those it takes its input from
-    position = {operation.name: index for index, operation in enumerate(operations)}
-    earliest = min(position[layer.name] for layer in layers)
-    cut = 0
-    reach = 0  # position of the last operation that takes input from one before `index`
-    feeds = [0] * len(operations)
-    for index, operation in enumerate(operations):
-        for parent in operation._inbound_nodes[0].parent_nodes:
-            feeds[position[parent.operation.name]] = index
-    for index in range(earliest):
-        if reach <= index:
-            cut = index
-        reach = max(reach, feeds[index])
-    return operations[cut]
+    operations = model.operations  # in an order in which each stands after those that it takes input from
+    position = {operation: index for index, operation in enumerate(operations)}
+    last_use = dict.fromkeys(operations, 0)
+    for node in chain.from_iterable(model._nodes_by_depth.values()):  # Keras tells the graph's edges nowhere else
+        for parent in node.parent_nodes:
+            last_use[parent.operation] = max(last_use[parent.operation], position[node.operation])
+    cut, reach = operations[0], 0
+    for operation in operations[: min(position[layer] for layer in layers)]:
+        if reach <= position[operation]:  # nothing before it is used after it
+            cut = operation
+        reach = max(reach, last_use[operation])
+    return cut

@@ -21,6 +21,7 @@ BARS = 30
 DPI = 100
 
 sns.set_theme(style="whitegrid", palette="colorblind")
+plt.rcParams["text.parse_math"] = False  # a breed's name may hold two dollar signs
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -49,7 +50,7 @@ def class_balance(balance: pd.DataFrame) -> Figure:
         axes.bar_label(bars, fmt="%d", label_type="center", color="white")
         left = left + table.loc[order, split]
     axes.invert_yaxis()
-    axes.set(xlabel="photos", ylabel="", title="Photos of each breed")
+    axes.set(xlabel="pictures", ylabel="", title="Pictures of each breed")
     axes.grid(axis="y", visible=False)
     axes.legend(title="split", loc="upper left", bbox_to_anchor=(1, 1))
     return figure

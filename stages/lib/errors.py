@@ -20,6 +20,6 @@ def run(main: Callable[[], int | None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
-        print("stopped: this stage made nothing yet, the stages before it did; run it again", file=sys.stderr)
+        print("stopped: run it again to go on from the stages that are done", file=sys.stderr)
         code = 130
     sys.exit(code or 0)

@@ -18,6 +18,12 @@ def _no_truth_value(value: Any) -> Any:
     return value
 
 
+def _weights_file(value: str) -> str:
+    if not value.endswith(".weights.h5"):
+        raise ValueError("should end in .weights.h5")
+    return value
+
+
 # YAML 1.1 reads 1e-05, which is how DVC writes 0.00001, as a string: so numbers with a fraction are read leniently
 Number = Annotated[float, Field(strict=False), pydantic.BeforeValidator(_no_truth_value)]
 Share = Annotated[Number, Field(ge=0, lt=1)]
@@ -59,7 +65,7 @@ class Augment(Section):
 
     copies: Annotated[int, Field(ge=0)]
     rotation: Annotated[Number, Field(ge=0, le=180)]
-    zoom: Share
+    zoom: Annotated[Number, Field(ge=0, le=0.9)]  # 0.99 would take a gigabyte of reflections around a picture
     flip: bool
     brightness: Share
     contrast: Share
@@ -69,7 +75,7 @@ class Backbone(Section):
     """The pretrained network."""
 
     name: Literal["VGG16", "VGG19", "ResNet50V2", "MobileNetV3Large", "EfficientNetV2B0", "ConvNeXtTiny", "DenseNet121"]
-    weights: Annotated[str, Field(pattern=r"\.weights\.h5$")]
+    weights: Annotated[str, pydantic.AfterValidator(_weights_file)]
 
 
 class Training(Section):
@@ -119,6 +125,7 @@ class Params(Section):
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys of the section at ``location``; () is the whole file."""
     section: Any = Params
     for name in location:
         section = section.model_fields[name].annotation
@@ -136,8 +143,11 @@ def _in_words(error: Any) -> str:
         return f"{key} is no parameter: {hint}"
     if error["type"] == "missing":
         return f"{key} is missing."
-    expected = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{key or 'params.yaml'} {expected}. Received: {error['input']!r}"
+    if error["type"] == "model_type":
+        known = ", ".join(_known_keys(location))
+        return f"{key or 'the file'} should be a section with the keys {known}. Received: {error['input']!r}"
+    expected = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    return f"{key} {expected}. Received: {error['input']!r}"
 
 
 def load_params(path: Path = paths.PARAMS) -> Params:

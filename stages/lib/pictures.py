@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm.contrib.concurrent import thread_map
 
 # A closed list: Pillow would otherwise try every plugin it has, among them one that starts Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+pillow_heif.register_heif_opener()  # what phones make
 WHITE = (255, 255, 255)
+Image.MAX_IMAGE_PIXELS = None  # `max_pixels` decides, not Pillow's own limit, which no parameter could raise
+warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a photo, `Refused` says
 PADDING = (124, 116, 104)  # the mean colour of ImageNet: what a network takes for nothing
 
 
@@ -38,8 +42,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _refusal(error: Exception) -> Refused:
+    """What an exception of the system's or of Pillow's says about a file."""
+    if isinstance(error, UnidentifiedImageError):
+        return Refused("not a picture")
+    if isinstance(error, OSError) and error.strerror:  # the system's; Pillow's own have no number and no strerror
+        return Refused("unreadable", error.strerror)
+    return Refused("cut short" if "truncated" in str(error).lower() else "damaged", str(error))
+
+
 def read_photo(path: Path, max_pixels: int) -> Image.Image:
-    """Read a photo as an upright RGB picture; of an animation, the first frame.
+    """Read a photo as an upright RGB picture without metadata; of an animation, the first frame.
 
     Raises `Refused` with the reason "empty", "not a picture", "too many pixels", "cut short", "damaged" or
     "unreadable".
@@ -47,24 +60,16 @@ def read_photo(path: Path, max_pixels: int) -> Image.Image:
     try:
         if path.stat().st_size == 0:
             raise Refused("empty")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own pixel limit warns; ours, below, decides
-            image = Image.open(path, formats=FORMATS)
-    except UnidentifiedImageError:
-        raise Refused("not a picture") from None
-    except Image.DecompressionBombError as error:
-        raise Refused("too many pixels", str(error)) from None
-    except OSError as error:
-        raise Refused("unreadable", error.strerror or str(error)) from None
-    with image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise Refused("too many pixels", f"{width}x{height}")
-        try:
-            return _to_rgb(ImageOps.exif_transpose(image))
-        except Exception as error:  # Pillow's decoders let through whatever they stumble over
-            reason = "cut short" if "truncated" in str(error) else "damaged"
-            raise Refused(reason, str(error)) from None
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise Refused("too many pixels", f"{image.width}x{image.height}")
+            photo = _to_rgb(ImageOps.exif_transpose(image))
+    except Refused:
+        raise
+    except Exception as error:  # Pillow's decoders let through whatever they stumble over
+        raise _refusal(error) from None
+    photo.info.clear()  # a colour profile would be saved again with each resized picture
+    return photo
 
 
 def to_square(image: Image.Image, side: int, resize: str) -> Image.Image:
@@ -95,7 +100,7 @@ def find_pictures(*folders: Path) -> tuple[list[Path], list[str]]:
     """List the PNG files below each of ``folders``, sorted, and the breed of each: the sub-folder that it is in."""
     files, breeds = [], []
     for folder in folders:
-        found = sorted(folder.rglob("*.png"), key=Path.as_posix)
+        found = sorted((file for file in folder.rglob("*.png") if file.is_file()), key=Path.as_posix)
         files += found
         breeds += [file.relative_to(folder).parts[0] for file in found]
     return files, breeds

@@ -23,7 +23,7 @@ def assign_splits(
 
     Args:
         breeds: the breed of each photo.
-        groups: int (photos,), equal for near duplicates; a group of several breeds counts for its first photo's.
+        groups: int (photos,), equal for near duplicates; a group of several breeds counts for the first by name.
         digests: the sha256 of each photo.
         test: share of each breed's photos, between 0 and 1.
         val: likewise.
@@ -37,7 +37,7 @@ def assign_splits(
         members[group].append(photo)
     by_breed = defaultdict(list)
     for photos in members.values():
-        by_breed[breeds[photos[0]]].append(photos)
+        by_breed[min(breeds[photo] for photo in photos)].append(photos)
 
     splits = ["train"] * len(breeds)
     for breed_groups in by_breed.values():

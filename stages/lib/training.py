@@ -5,12 +5,14 @@ import time
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 from keras import callbacks
 from tqdm import tqdm
 
 from stages.lib import paths
+from stages.lib.errors import UserError
 from stages.lib.model_files import Classifier, save_classifier
 from stages.lib.outputs import whole_file, write_json
 from stages.lib.params import Training
@@ -54,7 +56,7 @@ class Progress(callbacks.Callback):
 
 @dataclass(frozen=True)
 class Trained:
-    """What became of a training: one row of ``history`` a look at val."""
+    """What became of a training: one row of ``history`` a look at val, from step 0 on."""
 
     history: pd.DataFrame
     seconds: float
@@ -68,11 +70,16 @@ class Trained:
 def train(
     model: keras.Model, training: tf.data.Dataset, validation: tf.data.Dataset, settings: Training, what: str
 ) -> Trained:
-    """Train what is trainable in ``model`` for ``settings.steps`` steps at most; it keeps the weights of the best look.
+    """Train what is trainable in ``model`` for ``settings.steps`` steps at most, and leave it at its best.
 
-    AdamW (Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019). Val is looked at every
-    ``settings.validate_every`` steps; the learning rate halves after half of ``settings.patience`` looks without a
-    lower val loss, and training stops after all of it.
+    Best is the look at val with the lowest log loss, the one before training included: so finetune is never worse on
+    val than the head that it starts from.
+
+    The optimizer is AdamW (Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019). Val is looked at
+    every ``settings.validate_every`` steps; the learning rate halves after half of ``settings.patience`` looks without
+    a lower val loss, and training stops after all of it.
+
+    Raises `UserError` where the loss is no finite number any more.
     """
     optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
@@ -84,6 +91,8 @@ def train(
         return rate * schedule(look, looks) / (schedule(look - 1, looks) if look else 1)
 
     start = time.perf_counter()
+    weights_before = model.get_weights()
+    before = look_before_training(model, training.take(settings.validate_every), validation)
     fitted = model.fit(
         training,
         validation_data=validation,
@@ -95,13 +104,27 @@ def train(
             callbacks.LearningRateScheduler(next_rate),
             callbacks.ReduceLROnPlateau(factor=0.5, patience=max(1, settings.patience // 2), min_delta=0),
             callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True),
+            callbacks.TerminateOnNaN(),
             Progress(what, looks * settings.validate_every, settings.batch_size),
         ],
     )
-    seconds = time.perf_counter() - start
-    history = pd.DataFrame(fitted.history)
-    history["step"] = (history.index + 1) * settings.validate_every
-    return Trained(history[HISTORY_COLUMNS], seconds)
+    looks_after = pd.DataFrame(fitted.history)
+    looks_after["step"] = (looks_after.index + 1) * settings.validate_every
+    trained = Trained(
+        pd.concat([before, looks_after])[HISTORY_COLUMNS].reset_index(drop=True), time.perf_counter() - start
+    )
+    if not np.isfinite(trained.history[["loss", "val_loss"]]).all(axis=None):
+        raise UserError(f"{what} diverged: its loss is no finite number any more. Lower its learning_rate.")
+    if trained.best["step"] == 0:
+        model.set_weights(weights_before)
+    return trained
+
+
+def look_before_training(model: keras.Model, training: tf.data.Dataset, validation: tf.data.Dataset) -> pd.DataFrame:
+    """The row of the history for step 0: what the model is worth as it comes."""
+    loss, accuracy = model.evaluate(training, verbose=0)
+    val_loss, val_accuracy = model.evaluate(validation, verbose=0)
+    return pd.DataFrame([[0, loss, accuracy, val_loss, val_accuracy, 0.0]], columns=HISTORY_COLUMNS)
 
 
 def write_results(name: str, classifier: Classifier, trained: Trained, policy: str, **more: object) -> None:

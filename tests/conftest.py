@@ -1,0 +1,79 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from stages.lib.errors import run
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _draw_photo(number, size=(96, 72)):
+    """A photo-like RGB picture: coarse shapes, and fine ones that are faint. Another number, another picture."""
+    generator = np.random.default_rng(number)
+    picture = np.zeros((size[1], size[0], 3))
+    for cells, strength in ((3, 30), (5, 30), (8, 30), (24, 4)):
+        for channel in range(3):
+            grid = Image.fromarray(generator.normal(0, strength, (cells, cells)).astype(np.float32))
+            picture[..., channel] += np.asarray(grid.resize(size, Image.Resampling.BICUBIC))
+    return Image.fromarray((100 + picture).clip(0, 255).astype(np.uint8))
+
+
+def _contents(folder):
+    """The bytes of every file below a folder; of a link, where it leads."""
+    found = {}
+    for path in Path(folder).rglob("*"):
+        if path.is_symlink():
+            found[path.relative_to(folder).as_posix()] = str(path.readlink())
+        elif path.is_file():
+            found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found
+
+
+def _write_params(path, **changes):
+    """Write the repository's params.yaml to ``path``, with ``**{"section.key": value}`` changed."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        *section, key = name.split(".")
+        (params[section[0]] if section else params)[key] = value
+    path.write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def draw_photo():
+    return _draw_photo
+
+
+@pytest.fixture(scope="session")
+def contents():
+    return _contents
+
+
+@pytest.fixture(scope="session")
+def write_params():
+    return _write_params
+
+
+@pytest.fixture(scope="session")
+def run_stage():
+    """Run a stage's main in a folder, in this process, and give its exit code."""
+
+    def run_in(main, folder):
+        here = Path.cwd()
+        os.chdir(folder)
+        try:
+            with pytest.raises(SystemExit) as ended:
+                run(main)
+        finally:
+            os.chdir(here)
+        return ended.value.code
+
+    return run_in

@@ -1,0 +1,145 @@
+"""Pretrained networks: preprocessing inside, one flat graph, a cut that changes nothing."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stages.finetune import split_for_training
+from stages.lib.backbones import BACKBONES, build_backbone, cut_below, last_layers, write_weights
+from stages.lib.classifiers import head_network, join
+from stages.lib.errors import UserError
+from stages.lib.model_files import Classifier, load_classifier, save_classifier
+
+SIDE = 64  # pixels
+
+
+@pytest.fixture(scope="module")
+def photos() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
+
+
+def build_classifier(name: str) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    backbone = build_backbone(name, SIDE)
+    head = head_network(backbone.output.shape[-1], breeds=4, dense_units=8, dropout=0.5)
+    return join(backbone, head)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_backbone_with_preprocessing_inside_equals_keras_network_on_preprocessed_photos(name, photos):
+    backbone = build_backbone(name, SIDE)
+    family = BACKBONES[name]
+    bare = family.build(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+    bare.set_weights(backbone.get_weights())
+    expected = bare.predict(family.preprocess(photos.astype(np.float32)), verbose=0)
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(backbone.predict(photos, verbose=0), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_vgg16_sees_blue_green_red_minus_the_imagenet_mean():
+    backbone = build_backbone("VGG16", 32)
+    seen = keras.Model(backbone.input, backbone.get_layer("block1_conv1").input)
+    red = np.tile(np.array([255, 0, 0], np.uint8), (1, 32, 32, 1))
+    np.testing.assert_allclose(
+        seen.predict(red, verbose=0)[0, 0, 0], [0 - 103.939, 0 - 116.779, 255 - 123.68], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_cut_network_gives_the_outputs_and_gradients_of_the_whole(name, photos):
+    model = build_classifier(name)
+    top = split_for_training(model, layers=3)
+    below = keras.Model(model.input, cut_of(model, 3).output)
+    targets = np.eye(4, dtype=np.float32)[[0, 1, 3]]
+
+    whole = loss_and_gradients(model, photos.astype(np.float32), targets)
+    cut = loss_and_gradients(top, below.predict(photos, verbose=0), targets)
+
+    assert len(top.operations) < len(model.operations) / 2, "most of the network lies below the cut"
+    assert len(whole) == len(cut) > 6, "three layers and the head have gradients"
+    for expected, received in zip(whole, cut, strict=True):
+        np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_residual_network_is_cut_where_no_shortcut_passes():
+    model = build_classifier("ResNet50V2")
+    assert cut_of(model, 1).name == "conv5_block3_preact_relu" or cut_of(model, 1).name == "conv5_block2_out"
+
+
+def test_vgg16_is_cut_below_its_fifth_block():
+    model = build_classifier("VGG16")
+    assert cut_of(model, 3).name == "block4_pool"
+    assert cut_of(model, 6).name == "block3_pool"
+    assert cut_of(model, 13).name.startswith("add"), "the last step of the preprocessing"
+
+
+def test_batch_norm_keeps_its_pretrained_statistics_while_the_last_layers_train():
+    model = build_classifier("ResNet50V2")
+    top = split_for_training(model, layers=3)
+    top.get_layer("head_dropout").rate = 0.0
+    statistics = [np.copy(v) for v in model.non_trainable_variables if "moving" in v.path]
+    inputs = np.random.default_rng(1).normal(size=(8, *top.input_shape[1:])).astype(np.float32)
+    np.testing.assert_array_equal(top(inputs, training=True), top(inputs, training=False))
+    top.compile("sgd", "categorical_crossentropy")
+    top.fit(inputs, np.eye(4)[[0, 1, 2, 3] * 2], verbose=0)
+    after = [np.copy(v) for v in model.non_trainable_variables if "moving" in v.path]
+    assert len(statistics) > 90
+    for before, now in zip(statistics, after, strict=True):
+        np.testing.assert_array_equal(before, now)
+
+
+def test_training_the_upper_part_trains_the_whole_and_nothing_below_the_cut():
+    model = build_classifier("VGG16")
+    before = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    top = split_for_training(model, layers=3)
+    top.compile("sgd", "categorical_crossentropy")
+    top.fit(np.ones((2, *top.input_shape[1:]), np.float32), np.eye(4)[:2], verbose=0)
+    changed = {name for name in before if not np.array_equal(before[name][0], model.get_layer(name).get_weights()[0])}
+    assert {"block5_conv1", "block5_conv2", "block5_conv3", "probabilities"} <= changed
+    assert not {name for name in changed if name.startswith(("block1", "block2", "block3", "block4"))}
+
+
+def test_more_layers_than_the_backbone_has_are_refused_with_their_number():
+    with pytest.raises(UserError, match=r"finetune.layers must be at most 13 .* Received: 14"):
+        last_layers(build_backbone("VGG16", 32).layers, 14)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    write_weights(build_backbone("MobileNetV3Large", 32), tmp_path / "other.weights.h5")
+    with pytest.raises(UserError, match=r"must be a .weights.h5 file of VGG16"):
+        build_backbone("VGG16", 32, tmp_path / "other.weights.h5")
+    (tmp_path / "text.weights.h5").write_text("no weights")
+    with pytest.raises(UserError, match=r"text\.weights\.h5"):
+        build_backbone("VGG16", 32, tmp_path / "text.weights.h5")
+
+
+def test_written_weights_are_read_back_exactly_at_any_image_size(tmp_path):
+    network = build_backbone("VGG16", 32)
+    write_weights(network, tmp_path / "some.weights.h5")
+    again = build_backbone("VGG16", 48, tmp_path / "some.weights.h5")
+    for expected, received in zip(network.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(received, expected)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_saved_classifier_comes_back_with_its_breeds_and_its_answers(name, photos, tmp_path):
+    model = build_classifier(name)
+    breeds = ["Ångström's", "Bolonka, white", "C", "D"]
+    save_classifier(Classifier(model, breeds, "pad"), tmp_path / "model.keras")
+    again = load_classifier(tmp_path / "model.keras")
+    assert (again.breeds, again.resize, again.image_size) == (breeds, "pad", SIDE)
+    np.testing.assert_array_equal(again.network.predict(photos, verbose=0), model.predict(photos, verbose=0))
+
+
+def cut_of(model: keras.Model, count: int) -> keras.Operation:
+    of_backbone = [
+        layer for layer in model.layers if not layer.name.startswith("head_") and layer.name != "probabilities"
+    ]
+    return cut_below(model, last_layers(of_backbone, count))
+
+
+def loss_and_gradients(model: keras.Model, inputs: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
+    with tf.GradientTape() as tape:
+        loss = keras.ops.mean(keras.losses.categorical_crossentropy(targets, model(inputs, training=False)))
+    return [loss.numpy(), *(g.numpy() for g in tape.gradient(loss, [v.value for v in model.trainable_variables]))]

@@ -1,0 +1,133 @@
+import ast
+from typing import get_args
+
+import pytest
+import yaml
+
+from stages.lib.errors import UserError
+from stages.lib.params import Backbone, load_params
+
+SECTIONS = "seed, data, split, augment, backbone, precision, train_scratch, transfer, finetune, evaluate"
+BACKBONES = "'VGG16', 'VGG19', 'ResNet50V2', 'MobileNetV3Large', 'EfficientNetV2B0', 'ConvNeXtTiny' or 'DenseNet121'"
+
+WRONG_NAMES = [
+    ("augment.copys", "did you mean copies?"),
+    ("split.xyz", "the keys here are test, val."),
+    ("finetuning", "did you mean finetune?"),
+]
+WRONG_VALUES = [
+    ("split", None, "should be a section with the keys test, val"),
+    ("split", 0.3, "should be a section with the keys test, val"),
+    ("seed", "one", "should be a valid integer"),
+    ("seed", -1, "should be greater than or equal to 0"),
+    ("seed", 2**32, "should be less than 4294967296"),
+    ("data.source", "", "should have at least 1 character"),
+    ("data.image_size", 31, "should be greater than or equal to 32"),
+    ("data.resize", "zoom", "should be 'crop', 'pad' or 'squash'"),
+    ("data.max_pixels", 0, "should be greater than or equal to 1"),
+    ("data.duplicate_distance", 65, "should be less than or equal to 64"),
+    ("augment.copies", -1, "should be greater than or equal to 0"),
+    ("augment.copies", 1.5, "should be a valid integer"),
+    ("augment.copies", True, "should be a valid integer"),
+    ("augment.rotation", 181, "should be less than or equal to 180"),
+    ("augment.zoom", 0.99, "should be less than or equal to 0.9"),  # more would take gigabytes
+    ("augment.zoom", True, "should be a valid number"),
+    ("augment.zoom", float("nan"), "should be a finite number"),
+    ("augment.flip", 1, "should be a valid boolean"),
+    ("backbone.name", "VGG17", f"should be {BACKBONES}"),
+    ("backbone.weights", "weights.pt", "should end in .weights.h5"),
+    ("transfer.learning_rate", "fast", "should be a valid number, unable to parse string as a number"),
+    ("transfer.learning_rate", "inf", "should be a finite number"),
+    ("finetune.learning_rate", 0, "should be greater than 0"),
+    ("split", {"test": 0.6, "val": 0.4}, "test and val together should be less than 1, they are 1"),
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "params.yaml"
+
+
+def faults(path):
+    """The lines that say what is wrong, without the path that each begins with."""
+    with pytest.raises(UserError) as raised:
+        load_params(path)
+    return [line.removeprefix(f"{path}: ") for line in str(raised.value).split("\n")]
+
+
+def test_the_repositorys_own_are_valid_and_read_as_they_stand(root):
+    params = load_params(root / "params.yaml")
+    assert params.model_dump() == yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("key", "hint"), WRONG_NAMES)
+def test_a_wrong_name_is_one_line_with_what_may_be_meant(path, write_params, key, hint):
+    write_params(path, **{key: 4})
+    assert faults(path) == [f"{key} is no parameter: {hint}"]
+
+
+@pytest.mark.parametrize(("key", "value", "allowed"), WRONG_VALUES)
+def test_a_wrong_value_is_one_line_with_key_and_what_is_allowed_and_what_came(path, write_params, key, value, allowed):
+    write_params(path, **{key: value})
+    assert faults(path) == [f"{key} {allowed}. Received: {value!r}"]
+
+
+def test_a_missing_key_is_named(path, write_params):
+    write_params(path, split={"test": 0.2})
+    assert faults(path) == ["split.val is missing."]
+
+
+def test_a_missing_section_is_named(path, root):
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    del params["evaluate"]
+    path.write_text(yaml.safe_dump(params))
+    assert faults(path) == ["evaluate is missing."]
+
+
+def test_several_faults_are_as_many_lines(path, write_params):
+    write_params(path, **{"seed": -1, "augment.copys": 4, "data.resize": "zoom"})
+    assert sorted(faults(path)) == [
+        "augment.copys is no parameter: did you mean copies?",
+        "data.resize should be 'crop', 'pad' or 'squash'. Received: 'zoom'",
+        "seed should be greater than or equal to 0. Received: -1",
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "# nothing but a comment\n"])
+def test_an_empty_file_is_said_to_lack_its_sections(path, content):
+    path.write_text(content)
+    assert faults(path) == [f"the file should be a section with the keys {SECTIONS}. Received: None"]
+
+
+def test_wrong_yaml_is_said_to_be_no_yaml_and_where(path):
+    path.write_text("seed: 1\ndata: [unclosed\n")
+    message = "\n".join(faults(path))
+    assert message.startswith(f"{path} is no valid YAML: ")
+    assert "line 3" in message
+
+
+def test_a_file_that_is_not_utf_8_is_said_to_be_no_yaml(path):
+    path.write_bytes("seed: 1  # Läufer\n".encode("latin-1"))
+    assert faults(path)[0].startswith(f"{path} is no valid YAML: 'utf-8' codec can't decode")
+
+
+def test_a_file_that_is_not_there_says_where_to_run_from(path):
+    assert faults(path) == [f"{path} is not here: run stages from the repository's root."]
+
+
+@pytest.mark.parametrize("written", ["1e-05", "1.0e-05", "0.00001", "'0.00001'"])
+def test_a_small_number_is_read_however_dvc_writes_it(path, write_params, written):
+    write_params(path, **{"finetune.learning_rate": "WRITTEN"})
+    path.write_text(path.read_text(encoding="utf-8").replace("WRITTEN", written), encoding="utf-8")
+    assert load_params(path).finetune.learning_rate == 1e-5
+
+
+def test_the_backbones_allowed_are_those_that_can_be_built(root):
+    # parsed, because importing it takes tensorflow along
+    tree = ast.parse((root / "stages" / "lib" / "backbones.py").read_text(encoding="utf-8"))
+    names = [
+        [key.value for key in node.value.keys]
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["BACKBONES"]
+    ]
+    assert names == [list(get_args(Backbone.model_fields["name"].annotation))]

