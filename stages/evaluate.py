@@ -7,6 +7,7 @@ Alone   python -m stages.evaluate
 """
 
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
 
 def main() -> None:
     """Run the stage."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it takes the fifth model for a mistake of ours
     params = load_params()
     level = params.evaluate.confidence_level
     files, breeds = find_pictures(TEST)

@@ -43,20 +43,30 @@ def find_model(model: str | None) -> Path:
             raise UserError(
                 "There is no metrics/evaluate.json to tell the best model: run `dvc repro` first."
             ) from None
-    return paths.MODELS / f"{model}.keras" if model in MODELS else Path(model)
+    path = paths.MODELS / f"{model}.keras" if model in MODELS else Path(model)
+    if model not in MODELS and not path.exists():
+        raise UserError(f"--model must be {', '.join(MODELS)} or a .keras file. Received: {model}")
+    return path
 
 
 def list_files(photos: list[Path]) -> list[Path]:
-    """Put a folder's files, sorted and without hidden ones, in the folder's place."""
+    """Put a folder's files, sorted and without hidden ones, in the folder's place.
+
+    Raises `UserError` where a folder has none.
+    """
     files = []
     for path in photos:
-        if path.is_dir():
-            inside = (file for file in path.rglob("*") if file.is_file())
-            files += sorted(
-                file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)
-            )
-        else:
+        if not path.is_dir():
             files.append(path)
+            continue
+        inside = [
+            file
+            for file in sorted(path.rglob("*"))
+            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        ]
+        if not inside:
+            raise UserError(f"There is no photo in the folder {path}.")
+        files += inside
     return files
 
 
@@ -92,8 +102,9 @@ def main() -> int:
     """Run the command."""
     arguments = parse_arguments()
     params = load_params()
+    files = list_files(arguments.photos)
     classifier = load_classifier(find_model(arguments.model))
-    answers, faults = predict(classifier, list_files(arguments.photos), params.data.max_pixels)
+    answers, faults = predict(classifier, files, params.data.max_pixels)
     if arguments.json:
         print(json.dumps(answers, indent=2, ensure_ascii=False))
     else:

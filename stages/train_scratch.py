@@ -1,4 +1,4 @@
-"""Train a small residual network from nothing, without or with augmentation.
+"""Train a small CNN from nothing, without or with augmentation.
 
 Reads   data/prepared/{train,val}, data/augmented/<variant>
 Makes   models/scratch_<variant>.keras, plots/history/scratch_<variant>.csv, metrics/scratch_<variant>.json,

@@ -46,10 +46,10 @@ def build_backbone(name: str, image_size: int, weights: Path | None = None) -> k
     if weights is not None:
         try:
             backbone.load_weights(weights)
-        except (ValueError, OSError, KeyError) as error:
+        except (ValueError, OSError, KeyError):  # Keras' message would print the arrays
             raise UserError(
                 f"backbone.weights must be a .weights.h5 file of {name} without its top, as the stages of "
-                f"data/dvc.yaml make it. Received: {weights}, which does not fit ({error})."
+                f"data/dvc.yaml make it. Received: {weights}, which does not fit."
             ) from None
     return backbone
 

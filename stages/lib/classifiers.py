@@ -7,38 +7,23 @@ HEAD = "head_"  # how the names of the layers on top of a backbone begin
 
 
 def scratch_network(image_size: int, breeds: int, dropout: float) -> keras.Model:
-    """A small residual network, trained from nothing: about 1.2 million weights.
+    """A small CNN, trained from nothing: four convolutions with batch norm, global average pooling, dropout.
 
-    He et al., Deep residual learning for image recognition (CVPR 2016), section 3, with four blocks and, instead of
-    strided shortcuts, averaging ones (He et al., Bag of tricks, CVPR 2019, section 4.1, ResNet-D).
+    0.4 million weights. The first convolution takes every second pixel, which costs little and makes it four times
+    faster; global average pooling in place of a large dense layer leaves it less to learn by heart (Lin et al., Network
+    in network, ICLR 2014, section 3.2).
     """
     photo = keras.Input((image_size, image_size, 3), name="photo")
     x = layers.Rescaling(1 / 127.5, offset=-1)(photo)
-    x = _convolution(x, 32, strides=2)
-    x = layers.MaxPooling2D()(x)
-    for filters, strides in ((32, 1), (64, 2), (128, 2), (256, 2)):
-        x = _residual_block(x, filters, strides)
+    for filters, strides in ((32, 2), (64, 1), (128, 1), (256, 1)):
+        x = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)(x)
+        # Keras' momentum of 0.99 would average over more steps than there are between two looks at val
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.ReLU()(x)
+        x = layers.MaxPooling2D()(x)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(dropout)(x)
     return keras.Model(photo, _probabilities(x, breeds))
-
-
-def _convolution(x: keras.KerasTensor, filters: int, size: int = 3, strides: int = 1, relu: bool = True):
-    x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
-    # Keras' momentum of 0.99 averages over more steps than there are between two looks at val
-    x = layers.BatchNormalization(momentum=0.9)(x)
-    return layers.ReLU()(x) if relu else x
-
-
-def _residual_block(x: keras.KerasTensor, filters: int, strides: int) -> keras.KerasTensor:
-    shortcut = x
-    if strides > 1:
-        shortcut = layers.AveragePooling2D(strides)(shortcut)
-    if x.shape[-1] != filters:
-        shortcut = _convolution(shortcut, filters, size=1, relu=False)
-    x = _convolution(x, filters, strides=strides)
-    x = _convolution(x, filters, relu=False)
-    return layers.ReLU()(layers.Add()([x, shortcut]))
 
 
 def _probabilities(x: keras.KerasTensor, breeds: int) -> keras.KerasTensor:

@@ -1,0 +1,195 @@
+"""The graph as dvc.yaml declares it, a small repository to run it in, and a recorder of what its stages really do."""
+
+import atexit
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFINITION = (
+    "stages", "dvc.yaml", "data/dvc.yaml", ".gitignore", "data/.gitignore", ".dvc/config", ".dvc/.gitignore",
+    ".dvc/plots", ".dvcignore",
+)  # fmt: skip
+RECORDS = "PIPELINE_RECORDS"  # environment variable: the folder that `record_stage` writes to
+
+
+class Stage(NamedTuple):
+    """A stage as it is declared, one for each variant of a matrix; paths are relative to the repository."""
+
+    desc: str
+    command: str
+    deps: list[str]
+    params: list[str]
+    outs: dict[str, bool]  # and whether DVC caches them; Git keeps the others
+
+    @property
+    def script(self) -> str:
+        return self.command.split()[2].replace(".", "/") + ".py"
+
+    @property
+    def record(self) -> str:
+        return self.command.removeprefix("python -m stages.").replace(" ", "@")
+
+
+def read_stages(root: Path, params: dict) -> dict[str, Stage]:
+    """The stages of dvc.yaml and data/dvc.yaml by name, such as "transfer@plain"."""
+    import yaml  # here, because `record_stage` shall not make a stage slower than it is
+
+    declared = {
+        **yaml.safe_load((root / "dvc.yaml").read_text())["stages"],
+        **yaml.safe_load((root / "data/dvc.yaml").read_text())["stages"],
+    }
+    stages = {}
+    for name, stage in declared.items():
+        for variant in stage.get("matrix", {}).get("variant", [None]):
+            values = {**params, "item": {"variant": variant}}
+            kinds = (stage.get(kind, []) for kind in ("outs", "metrics", "plots"))
+            outs = [out if isinstance(out, dict) else {out: {}} for kind in kinds for out in kind]
+            stages[f"{name}@{variant}" if variant else name] = Stage(
+                stage.get("desc", ""),
+                _fill_in(stage["cmd"], values),
+                [_fill_in(dep, values) for dep in stage.get("deps", [])],
+                stage.get("params", []),
+                {_fill_in(path, values): more.get("cache", True) for out in outs for path, more in out.items()},
+            )
+    return stages
+
+
+def _fill_in(text: str, values: dict) -> str:
+    def value(match: re.Match) -> str:
+        found = values
+        for key in match[1].split("."):
+            found = found[key]
+        return found
+
+    return re.sub(r"\$\{([\w.]+)\}", value, text)
+
+
+def is_within(path: str, places: list[str] | set[str]) -> bool:
+    """Whether ``path`` is one of ``places`` or below one."""
+    return any(Path(path).is_relative_to(place) for place in places)
+
+
+class Repository:
+    """A Git and DVC repository of its own, and the commands that one gives in it."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        people = {f"GIT_{role}_{what}": "tests" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))},
+            **people,
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "DVC_NO_ANALYTICS": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+        for name in DEFINITION:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+            elif (ROOT / name).exists():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, root / name)
+        self.git("init", "--quiet")
+
+    def run(self, *command: str, fails: bool = False, **environment: str) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            command, cwd=self.root, env=self.environment | environment, capture_output=True, text=True, timeout=1800
+        )
+        assert (done.returncode != 0) == fails, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments).stdout
+
+    def python(self, *arguments: str, fails: bool = False, **environment: str) -> subprocess.CompletedProcess:
+        return self.run(sys.executable, *arguments, fails=fails, **environment)
+
+    def dvc(self, *arguments: str, fails: bool = False, **environment: str) -> subprocess.CompletedProcess:
+        return self.python("-m", "dvc", *arguments, fails=fails, **environment)
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "tests")
+
+    def restore(self) -> None:
+        """Go back to the last commit, with the data that belongs to it."""
+        self.git("reset", "--quiet", "--hard")
+        # not all stages, as `dvc checkout` fails where there are sources that never ran
+        self.dvc("checkout", "--with-deps", "evaluate")
+
+    def json(self, path: str):
+        return json.loads((self.root / path).read_text())
+
+
+def stages_run(dvc_output: str) -> set[str]:
+    """The names of the stages that `dvc repro` or `dvc exp run` says it ran."""
+    return set(re.findall(r"^Running stage '(.*)':$", dvc_output, re.MULTILINE))
+
+
+def recording(folder: Path) -> dict[str, str]:
+    """The environment in which stages write down what they do, to ``folder``/<stage's record>.json."""
+    start = f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\n"
+    (folder / "sitecustomize.py").write_text(f"{start}import pipeline_fixtures\npipeline_fixtures.record_stage()\n")
+    return {"PYTHONPATH": str(folder), RECORDS: str(folder)}
+
+
+def record_stage() -> None:
+    """In a process that runs a stage, write down at its end what it opened and which parameters it read.
+
+    `sys.addaudithook` sees what Python opens. It sees neither the pictures that TensorFlow reads (`tf.io.read_file`,
+    in stages.lib.datasets) nor the weights that h5py does; of the pictures it sees their folders being listed.
+    """
+    if sys.orig_argv[1:2] != ["-m"] or not sys.orig_argv[2].startswith("stages."):
+        return
+    record = "@".join([sys.orig_argv[2].removeprefix("stages."), *sys.orig_argv[3:]])
+    seen = {"read": set(), "written": set(), "params": set()}
+    record_params(seen["params"])
+
+    def hook(event: str, arguments: tuple) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        elif event == "os.scandir":
+            path, writes = arguments[0], False
+        elif event == "os.rename":
+            path, writes = arguments[1], True
+        else:
+            return
+        # os.path, because pathlib itself lists folders; what is not there is a name below an open folder's number
+        if isinstance(path, str | os.PathLike) and (writes or os.path.exists(path)):  # noqa: PTH110
+            seen["written" if writes else "read"].add(os.path.abspath(path))  # noqa: PTH100
+
+    def write() -> None:
+        content = {what: sorted(names) for what, names in seen.items()}
+        Path(os.environ[RECORDS], f"{record}.json").write_text(json.dumps(content))
+
+    atexit.register(write)
+    sys.addaudithook(hook)
+
+
+def record_params(read: set[str]) -> None:
+    """Add to ``read`` each key of params.yaml that a stage asks for, such as "data.source"."""
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` will do, but later
+    from stages.lib.params import Params, Section
+
+    del sys.path[0]
+    places = {}  # of sections, by id: they live as long as the process
+
+    def get(section: Section, name: str):
+        value = object.__getattribute__(section, name)
+        if name in type(section).model_fields:
+            place = "" if isinstance(section, Params) else places.get(id(section))
+            if isinstance(value, Section):
+                places[id(value)] = f"{name}."
+            elif place is not None:  # None where it is pydantic that asks, to check
+                read.add(f"{place}{name}")
+        return value
+
+    Section.__getattribute__ = get

@@ -1,0 +1,413 @@
+"""The pipeline as a person runs it, with tiny settings: `dvc repro`, one change at a time, and what comes of it."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from pipeline_fixtures import ROOT, Repository, is_within, read_stages, recording, stages_run
+from sklearn.metrics import confusion_matrix
+
+from stages import predict
+from stages.lib.backbones import build_backbone, write_weights
+from stages.lib.errors import run
+from stages.lib.model_files import load_classifier
+from stages.lib.models import MODELS
+from stages.lib.pictures import find_pictures, read_pictures
+
+BREEDS = ["Akita", "Borzoi", "Corgi"]
+PHOTOS_PER_BREED = 16
+TINY = {"steps": 6, "validate_every": 3, "batch_size": 8}
+WEIGHTS = "data/weights/VGG16-bundled.weights.h5"
+STAGES = [  # in which the whole pipeline runs on photos of one's own
+    "prepare",
+    "augment",
+    "data/dvc.yaml:bundled_weights",
+    "features",
+    "train_scratch@plain",
+    "train_scratch@augmented",
+    "transfer@plain",
+    "transfer@augmented",
+    "finetune",
+    "evaluate",
+]
+SCORES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
+TRAINING = ["steps", "best_step", "best_val_loss", "best_val_accuracy", "parameters"]
+
+
+def draw_photos(folder: Path, seed: int) -> None:
+    """Blurred noise, a different one for each photo."""
+    generator = np.random.default_rng(seed)
+    for breed in BREEDS:
+        (folder / breed).mkdir(parents=True)
+        for number in range(PHOTOS_PER_BREED):
+            noise = generator.integers(0, 256, (8, 8, 3), np.uint8)
+            Image.fromarray(noise).resize((48, 40), Image.Resampling.BICUBIC).save(folder / breed / f"{number:02}.jpg")
+
+
+def tiny_params() -> dict:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["data"] |= {"source": "photos", "image_size": 32}
+    params["augment"]["copies"] = 2
+    params["backbone"] |= {"name": "VGG16", "weights": WEIGHTS}
+    params["precision"] = "float32"
+    for section in ("train_scratch", "transfer", "finetune"):
+        params[section] |= TINY
+    return params
+
+
+def new_repository(root: Path, params: dict) -> Repository:
+    repository = Repository(root)
+    draw_photos(root / "photos", seed=1)
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    repository.commit()
+    return repository
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """A repository in which `dvc repro` ran once and its results were committed, what it printed, and its records."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    for name in ("repository", "records"):
+        (folder / name).mkdir()
+    repository = new_repository(folder / "repository", tiny_params())
+    printed = repository.dvc("repro", **recording(folder / "records")).stdout
+    repository.commit()
+    records = {file.stem: json.loads(file.read_text()) for file in (folder / "records").glob("*.json")}
+    yield repository, printed, records
+    shutil.rmtree(folder)  # half a gigabyte
+
+
+@pytest.fixture(scope="module")
+def repository(first_run):
+    return first_run[0]
+
+
+@pytest.fixture(scope="module")
+def stages():
+    """The stages that the first run ran, as they are declared, by name."""
+    declared = read_stages(ROOT, tiny_params())
+    return {name: declared[name] for name in (stage.removeprefix("data/dvc.yaml:") for stage in STAGES)}
+
+
+@pytest.fixture
+def experiment(repository):
+    """`dvc exp run` with changed parameters, in the workspace, which is put back afterwards."""
+
+    def run_experiment(*targets: str, **changes: object) -> set[str]:
+        changed = [argument for key, value in changes.items() for argument in ("-S", f"{key}={value}")]
+        return stages_run(repository.dvc("exp", "run", *changed, *targets).stdout)
+
+    yield run_experiment
+    repository.restore()
+
+
+def read_predictions(repository: Repository, model: str, **options: object) -> pd.DataFrame:
+    return pd.read_csv(repository.root / f"plots/predictions/{model}.csv", **options)
+
+
+# What one run makes
+
+
+def test_the_first_run_runs_every_stage_and_of_the_sources_the_one_that_is_asked_for(first_run):
+    _, printed, _ = first_run
+    assert stages_run(printed) == set(STAGES)
+
+
+def test_the_first_run_makes_every_declared_output(repository, stages):
+    outs = [out for stage in stages.values() for out in stage.outs]
+    assert [out for out in outs if not (repository.root / out).exists()] == []
+
+
+def test_the_first_run_leaves_nothing_unfinished_behind(repository):
+    assert list(repository.root.rglob("*.partial*")) == []
+
+
+def test_the_scores_have_exactly_the_expected_keys(repository):
+    scores = repository.json("metrics/evaluate.json")
+    assert list(scores) == [*MODELS, "best", "test_photos", "drawn"]
+    assert all(list(scores[model]) == SCORES for model in MODELS)
+    assert scores["test_photos"] == 12
+    assert scores["drawn"] is False
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_metrics_of_a_training_have_exactly_the_expected_keys(repository, model):
+    more = ["started_from"] if model == "finetune" else []
+    assert list(repository.json(f"metrics/{model}.json")) == TRAINING + more
+    assert list(repository.json(f"metrics/costs/{model}.json")) == ["training_seconds", "precision"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_test_photo_of_the_manifest_has_a_row_of_predictions_and_no_other(repository, model):
+    manifest = pd.read_csv(repository.root / "data/prepared/manifest.csv")
+    tested = manifest[manifest["split"] == "test"].sort_values("file")
+    predictions = read_predictions(repository, model)
+    assert list(predictions.columns) == ["photo", "actual", "predicted", "confidence", *BREEDS]
+    assert predictions["photo"].tolist() == tested["file"].tolist()
+    assert predictions["actual"].tolist() == tested["breed"].tolist()
+
+
+# What Git and DVC see of it
+
+
+def test_a_second_run_has_nothing_to_do(repository):
+    second = repository.dvc("repro").stdout
+    assert stages_run(second) == set()
+    assert "Data and pipelines are up to date." in second
+
+
+@pytest.mark.parametrize("what", [["dvc.yaml"], ["--with-deps", "evaluate"]], ids=["pipeline", "with its sources"])
+def test_dvc_says_that_all_is_up_to_date(repository, what):
+    assert repository.dvc("status", *what).stdout.strip() == "Data and pipelines are up to date."
+
+
+def test_git_keeps_small_outputs_and_sees_nothing_of_the_bulk(repository, stages):
+    tracked = repository.git("ls-files").splitlines()
+    in_data = {file for file in tracked if is_within(file, ["data", "models"])}
+    assert {Path(file).name for file in in_data} <= {".gitignore", "dvc.yaml", "dvc.lock"}
+    small = [out for stage in stages.values() for out in stage.outs if is_within(out, ["metrics", "plots"])]
+    assert [out for out in small if not any(is_within(file, [out]) for file in tracked)] == []
+    assert repository.git("status", "--porcelain") == ""
+
+
+# One number, wherever it stands
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_metrics_predictions_confusion_matrix_and_report_have_the_same_accuracy(repository, model):
+    predictions = read_predictions(repository, model)
+    report = pd.read_csv(repository.root / "plots/classification_report.csv").query("model == @model")
+    confusion = confusion_matrix(predictions["actual"], predictions["predicted"], labels=BREEDS)
+    found = {
+        "metrics": repository.json("metrics/evaluate.json")[model]["accuracy"],
+        "predictions": (predictions["actual"] == predictions["predicted"]).mean(),
+        "confusion matrix": np.trace(confusion) / confusion.sum(),
+        "report": np.average(report["recall"], weights=report["support"]),
+    }
+    assert len({round(float(accuracy), 6) for accuracy in found.values()}) == 1, found
+    assert report["support"].tolist() == confusion.sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_prediction_is_the_breed_with_the_highest_probability_and_that_is_its_confidence(repository, model):
+    predictions = read_predictions(repository, model)
+    assert predictions["confidence"].tolist() == predictions[BREEDS].max(axis=1).tolist()
+    assert predictions["predicted"].tolist() == predictions[BREEDS].idxmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_saved_model_gives_the_predictions_that_were_written(repository, model):
+    classifier = load_classifier(repository.root / f"models/{model}.keras")
+    assert classifier.breeds == BREEDS
+    files, _ = find_pictures(repository.root / "data/prepared/test")
+    probabilities = classifier.network.predict(read_pictures(files), batch_size=32, verbose=0)
+    written = read_predictions(repository, model, dtype=str)[BREEDS]
+    assert [[f"{value:.6f}" for value in row] for row in probabilities] == written.to_numpy().tolist()
+
+
+# dvc.yaml says what a stage does
+
+
+def below(root: Path, paths: list[str]) -> set[str]:
+    """What of ``paths`` lies in the repository, relative to it; an unfinished output by its final name."""
+    inside = {Path(path).relative_to(root) for path in paths if Path(path).is_relative_to(root)}
+    return {"/".join(part.removesuffix(".partial") for part in path.parts) for path in inside}
+
+
+@pytest.fixture(params=[stage.removeprefix("data/dvc.yaml:") for stage in STAGES])
+def recorded(request, first_run, stages):
+    """A stage as it is declared, and what it read and wrote in the repository and which parameters it asked for."""
+    repository, _, records = first_run
+    stage = stages[request.param]
+    record = records[stage.record]
+    read, written = (below(repository.root, record[what]) for what in ("read", "written"))
+    return stage, read, written, set(record["params"])
+
+
+def test_a_stage_reads_only_what_it_declares_and_what_it_made(recorded):
+    stage, read, _, _ = recorded
+    read = {path for path in read if not path.endswith((".py", ".pyc", "__pycache__"))} - {"params.yaml"}
+    assert [path for path in sorted(read) if not is_within(path, {*stage.deps, *stage.outs})] == []
+
+
+def test_a_stage_declares_no_file_that_it_does_not_read(recorded):
+    stage, read, _, _ = recorded
+    # h5py reads the weights, which the recorder can't see; finetune reads the better one of the transfer models
+    unseen = {WEIGHTS} | ({"models/transfer_plain.keras", "models/transfer_augmented.keras"} - read)
+    deps = [dep for dep in stage.deps if not dep.startswith("stages/") and dep not in unseen]
+    assert [dep for dep in deps if not any(is_within(path, [dep]) for path in read)] == []
+
+
+def test_a_stage_writes_only_what_it_declares(recorded):
+    stage, _, written, _ = recorded
+    assert written
+    assert [path for path in sorted(written) if not is_within(path, set(stage.outs))] == []
+
+
+def test_a_stage_declares_exactly_the_parameters_that_it_reads(recorded):
+    stage, _, _, asked = recorded
+    declared = set()
+    for key in stage.params:
+        section, _, name = key.partition(".")
+        content = tiny_params()[section]
+        declared |= {f"{key}.{each}" for each in content} if isinstance(content, dict) and not name else {key}
+    assert asked == declared
+
+
+# Telling the breed of a photo
+
+
+def call_predict(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
+    """The exit code of `python -m stages.predict`, run in this process, what it printed and what it complained of."""
+    monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        run(predict.main)
+    return stopped.value.code, *capsys.readouterr()
+
+
+def use_models(repository: Repository, folder: Path, best: str) -> None:
+    """Make ``folder`` hold what predict reads, with ``best`` as the best model."""
+    for name in ("params.yaml", "models", "photos"):
+        (folder / name).symlink_to(repository.root / name)
+    (folder / "metrics").mkdir()
+    scores = repository.json("metrics/evaluate.json") | {"best": best}
+    (folder / "metrics" / "evaluate.json").write_text(json.dumps(scores))
+
+
+@pytest.mark.parametrize("best", ["scratch_augmented", "transfer_plain"])
+def test_predict_takes_the_best_model_and_tells_what_evaluate_wrote(repository, tmp_path, monkeypatch, capsys, best):
+    use_models(repository, tmp_path, best)
+    monkeypatch.chdir(tmp_path)
+    predictions = read_predictions(repository, best)
+    photos = ("photos/" + predictions["photo"]).tolist()
+    code, printed, _ = call_predict(monkeypatch, capsys, "--json", *photos)
+    answers = json.loads(printed)
+    assert code == 0
+    assert [answer["photo"] for answer in answers] == photos
+    assert [answer["breeds"][0]["breed"] for answer in answers] == predictions["predicted"].tolist()
+    probabilities = [{row["breed"]: row["probability"] for row in answer["breeds"]} for answer in answers]
+    assert pd.DataFrame(probabilities)[BREEDS].to_numpy() == pytest.approx(predictions[BREEDS].to_numpy(), abs=2e-6)
+
+
+def test_predict_takes_a_model_by_name_and_by_path(repository, tmp_path, monkeypatch, capsys):
+    use_models(repository, tmp_path, best="scratch_plain")
+    monkeypatch.chdir(tmp_path)
+    photo = f"photos/{BREEDS[0]}/00.jpg"
+    by_name, by_path, by_default = (
+        call_predict(monkeypatch, capsys, photo, *model)
+        for model in (["--model", "finetune"], ["--model", "models/finetune.keras"], [])
+    )
+    assert by_name[0] == 0
+    assert by_name == by_path
+    assert by_name[1] != by_default[1]
+
+
+def test_predict_goes_through_a_folder_and_names_what_is_no_picture(repository, tmp_path):
+    draw_photos(tmp_path / "mine", seed=3)
+    (tmp_path / "mine" / "notes.txt").write_text("not a dog")
+    (tmp_path / "mine" / ".hidden").write_text("not even looked at")
+    done = repository.python("-m", "stages.predict", str(tmp_path / "mine"), "--json", fails=True)
+    photos = sorted(str(photo) for photo in (tmp_path / "mine").rglob("*.jpg"))
+    assert done.returncode == 1
+    assert [answer["photo"] for answer in json.loads(done.stdout)] == photos
+    assert [line for line in done.stderr.splitlines() if line.startswith("not read:")] == [
+        f"not read: {tmp_path / 'mine' / 'notes.txt'}: not a picture"
+    ]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("evaluated", [False, True], ids=["nothing was run", "a fresh clone, metrics but no models"])
+def test_predict_without_a_model_says_how_to_make_one(repository, tmp_path, monkeypatch, capsys, evaluated):
+    shutil.copyfile(repository.root / "params.yaml", tmp_path / "params.yaml")
+    if evaluated:
+        shutil.copytree(repository.root / "metrics", tmp_path / "metrics")
+    monkeypatch.chdir(tmp_path)
+    code, printed, complaint = call_predict(monkeypatch, capsys, "dog.jpg")
+    assert code == 1
+    assert printed == ""
+    assert complaint.startswith("error: ")
+    assert "dvc repro" in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+# Looking at the results
+
+
+def test_dvc_plots_shows_the_curves_and_the_confusion_matrix_of_all_five_models(repository, tmp_path):
+    repository.dvc("plots", "show", "-o", str(tmp_path))
+    page = (tmp_path / "index.html").read_text()
+    assert [model for model in MODELS if f'"filename": "{model}.csv"' not in page] == []
+    assert [model for model in MODELS if f'"text": "{model} on test' not in page] == []
+
+
+def test_dvc_metrics_shows_the_scores_of_all_five_models(repository):
+    shown = json.loads(repository.dvc("metrics", "show", "--json").stdout)[""]["data"]
+    assert shown["metrics/evaluate.json"]["data"] == repository.json("metrics/evaluate.json")
+
+
+# One change at a time
+
+
+def test_a_change_to_finetune_runs_finetune_and_evaluate_and_dvc_tells_what_it_did(repository, experiment):
+    assert experiment(**{"finetune.learning_rate": 0.01}) == {"finetune", "evaluate"}
+
+    params = json.loads(repository.dvc("params", "diff", "--json").stdout)["params.yaml"]
+    assert list(params) == ["finetune.learning_rate"]
+    assert params["finetune.learning_rate"]["old"] == tiny_params()["finetune"]["learning_rate"]
+    assert params["finetune.learning_rate"]["new"] == 0.01
+    metrics = json.loads(repository.dvc("metrics", "diff", "--json").stdout)
+    assert set(metrics) == {"metrics/finetune.json", "metrics/evaluate.json"}
+    assert metrics["metrics/finetune.json"]["best_val_loss"]["diff"] != 0
+    assert {key.split(".")[0] for key in metrics["metrics/evaluate.json"]} <= {"finetune", "best"}
+    repository.dvc("plots", "diff", "-o", "dvc_plots")
+    page = (repository.root / "dvc_plots/index.html").read_text()
+    assert [word for word in ("workspace", "HEAD", "finetune") if word not in page] == []
+    assert "dvc_plots" not in repository.git("status", "--porcelain")
+
+
+def test_a_change_to_transfer_repeats_no_features(experiment):
+    ran = experiment(**{"transfer.learning_rate": 0.01})
+    assert ran == {"transfer@plain", "transfer@augmented", "finetune", "evaluate"}
+
+
+def test_a_change_to_augment_leaves_the_plain_models_alone(experiment):
+    ran = experiment(**{"augment.copies": 1})
+    assert ran == {"augment", "features", "train_scratch@augmented", "transfer@augmented", "finetune", "evaluate"}
+
+
+def test_photos_and_weights_may_lie_outside_the_repository(repository, experiment, tmp_path):
+    draw_photos(tmp_path / "photos", seed=2)
+    write_weights(build_backbone("VGG16", image_size=32), tmp_path / "own.weights.h5")
+    before = (repository.root / "data/prepared/manifest.csv").read_bytes()
+    ran = experiment(
+        "features", **{"data.source": tmp_path / "photos", "backbone.weights": tmp_path / "own.weights.h5"}
+    )
+    assert ran == {"prepare", "augment", "features"}
+    assert (repository.root / "data/prepared/manifest.csv").read_bytes() != before
+
+
+# Mistakes in params.yaml
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "complaint"),
+    [
+        ("split", "tset", 0.25, "params.yaml: split.tset is no parameter: did you mean test?"),
+        ("finetune", "steps", "many", "params.yaml: finetune.steps should be a valid integer. Received: 'many'"),
+    ],
+    ids=["a wrong key", "a wrong type, in a section of a later stage"],
+)
+def test_a_mistake_in_params_stops_the_first_stage_with_one_clear_line(tmp_path, section, key, value, complaint):
+    params = tiny_params()
+    params[section][key] = value
+    done = new_repository(tmp_path, params).dvc("repro", fails=True)
+    assert stages_run(done.stdout) == {"prepare"}
+    assert f"error: {complaint}" in done.stderr.splitlines()
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "data/prepared").exists()

@@ -1,0 +1,72 @@
+"""The pipeline as it is shipped, on real photographs: only where DOG_PHOTOGRAPHS names a folder of them.
+
+The folder holds the 936 photographs of Cairn, Chihuahua, Dingo, Pyrenees and Samoyed in Stanford Dogs, one sub-folder a
+breed, with a stray README.md beside them. One run of about 6 minutes on 2 cores serves all tests.
+"""
+
+import os
+import resource
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pipeline_fixtures import ROOT, Repository
+
+from stages.lib.models import MODELS
+
+PHOTOGRAPHS = os.environ.get("DOG_PHOTOGRAPHS")
+GIB = 2**30
+
+pytestmark = pytest.mark.skipif(not PHOTOGRAPHS, reason="DOG_PHOTOGRAPHS names no folder of real photographs")
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory) -> Repository:
+    repository = Repository(tmp_path_factory.mktemp("real"))
+    source = Path(PHOTOGRAPHS).resolve()
+    params = (ROOT / "params.yaml").read_text()
+    assert "source: data/sample" in params
+    (repository.root / "params.yaml").write_text(params.replace("source: data/sample", f"source: {source}"))
+    repository.dvc("repro")
+    return repository
+
+
+def test_each_of_the_936_photographs_is_used_and_only_folders_are_breeds(reproduced):
+    manifest = pd.read_csv(reproduced.root / "data/prepared/manifest.csv")
+    counts = manifest["breed"].value_counts().to_dict()
+    assert counts == {"Cairn": 197, "Chihuahua": 152, "Dingo": 156, "Pyrenees": 213, "Samoyed": 218}
+    assert reproduced.json("metrics/prepare.json")["refused"] == {"total": 0}
+
+
+def test_photographs_that_are_nearly_the_same_are_on_one_side(reproduced):
+    manifest = pd.read_csv(reproduced.root / "data/prepared/manifest.csv").set_index("file")
+    for first, second in (
+        ("Dingo/n02115641_13565.jpg", "Dingo/n02115641_6577.jpg"),
+        ("Pyrenees/n02111500_2863.jpg", "Pyrenees/n02111500_3548.jpg"),
+        ("Chihuahua/n02085620_2973.jpg", "Chihuahua/n02085620_4441.jpg"),
+    ):
+        assert manifest.loc[first, "group"] == manifest.loc[second, "group"]
+        assert manifest.loc[first, "split"] == manifest.loc[second, "split"]
+
+
+def test_pretrained_models_are_as_good_as_the_readme_says(reproduced):
+    scores = reproduced.json("metrics/evaluate.json")
+    assert scores["transfer_augmented"]["accuracy"] >= 0.92
+    assert scores["finetune"]["accuracy"] >= 0.93
+    assert scores["scratch_plain"]["accuracy"] < scores["finetune"]["accuracy"]
+    assert not scores["drawn"]
+
+
+def test_report_warns_of_the_overlap_with_imagenet(reproduced):
+    report = (reproduced.root / "plots/report.html").read_text()
+    assert "has most likely seen the test photos" in " ".join(report.split())
+    assert "drawn" not in report
+
+
+def test_best_model_on_val_is_named(reproduced):
+    found = {model: reproduced.json(f"metrics/{model}.json")["best_val_accuracy"] for model in MODELS}
+    assert found[reproduced.json("metrics/evaluate.json")["best"]] == max(found.values())
+
+
+def test_no_stage_takes_4_gib_of_memory(reproduced):  # noqa: ARG001, it ran the stages
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 < 4 * GIB
