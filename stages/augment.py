@@ -1,9 +1,10 @@
 """Make random views of each training photo.
 
 Reads   data/prepared/train
-Makes   data/augmented/augmented/<breed>/<photo>.<copy>.png, data/augmented/{augmented,plain}/views.csv (without
-        augmentation there is no view, so that list is empty), plots/augmentation.jpg
+Makes   data/augmented/augmented/<breed>/<photo>.<copy>.png, data/augmented/{augmented,plain}/views.csv, a list for
+        people (without augmentation there is no view, so that one is empty), plots/augmentation.jpg
 Alone   python -m stages.augment
+Cost    15 s for 4 views each of 561 training photos, on 2 cores
 """
 
 from pathlib import Path

@@ -55,10 +55,15 @@ def best_on_val() -> str:
     return max(MODELS, key=lambda model: (found[model]["best_val_accuracy"], -found[model]["best_val_loss"]))
 
 
+def is_drawn(source: str) -> bool:
+    """Whether the pictures are the drawn ones that come with the pipeline."""
+    return Path(source).resolve() == paths.SAMPLE.resolve()
+
+
 def find_warnings(photos: list[str], breeds: list[str], source: str, weights: str) -> list[str]:
     """What a reader has to know before believing the numbers."""
     warnings = []
-    if Path(source) == paths.SAMPLE:
+    if is_drawn(source):
         warnings.append(
             "These are drawn pictures, not photographs: the numbers show that the pipeline works, and nothing of how "
             "well it would tell real dogs apart."
@@ -80,10 +85,10 @@ def find_warnings(photos: list[str], breeds: list[str], source: str, weights: st
     return warnings
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table with numbers of 6 decimals."""
+def write_csv(table: pd.DataFrame, path: Path, float_format: str = "%.6f") -> None:
+    """Write a table without its index."""
     with whole_file(path) as partial:
-        table.to_csv(partial, index=False, float_format="%.6f")
+        table.to_csv(partial, index=False, float_format=float_format)
 
 
 def main() -> None:
@@ -93,7 +98,7 @@ def main() -> None:
     level = params.evaluate.confidence_level
     files, breeds = find_pictures(TEST)
     pictures = read_pictures(files)
-    drawn = Path(params.data.source) == paths.SAMPLE
+    drawn = is_drawn(params.data.source)
     subject = f"{len(files)} drawn test pictures" if drawn else f"{len(files)} test photos"
 
     scores, reports, right, histories = {}, [], {}, {}
@@ -113,7 +118,7 @@ def main() -> None:
     comparisons = compare_models(right)
     comparisons["verdict"] = [in_words(row, level) for _, row in comparisons.iterrows()]
     write_csv(report, paths.PLOTS / "classification_report.csv")
-    write_csv(comparisons, paths.PLOTS / "comparisons.csv")
+    write_csv(comparisons, paths.PLOTS / "comparisons.csv", float_format="%.6g")  # p values may be tiny
     charts.save(score_charts.learning_curves(histories), paths.PLOTS / "learning_curves.png")
     charts.save(score_charts.accuracies(scores, level, subject), paths.PLOTS / "accuracy.png")
     best = best_on_val()

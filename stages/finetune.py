@@ -1,11 +1,10 @@
-"""Train the last layers of the backbone together with the head of the better of the two transfer models.
+"""Train the last layers of the backbone together with the head that transfer trained with augmentation.
 
-Reads   models/transfer_{plain,augmented}.keras, metrics/transfer_{plain,augmented}.json, data/activations
+Reads   models/transfer_augmented.keras, data/activations
 Makes   models/finetune.keras, plots/history/finetune.csv, metrics/finetune.json, metrics/costs/finetune.json
 Alone   python -m stages.finetune
+Cost    50 to 90 s for 200 steps of 32 at 128 px on 2 cores, in bfloat16
 """
-
-import json
 
 import keras
 
@@ -15,19 +14,9 @@ from stages.lib.classifiers import HEAD
 from stages.lib.datasets import encode, read_features, training_batches, validation_batches
 from stages.lib.errors import run
 from stages.lib.model_files import Classifier, load_classifier
-from stages.lib.models import VARIANTS
 from stages.lib.params import load_params
 from stages.lib.precision import in_precision, set_precision
 from stages.lib.training import set_seed, train, write_results
-
-
-def better_head() -> str:
-    """The transfer model with the lower log loss on val."""
-    losses = {}
-    for variant in VARIANTS:
-        name = f"transfer_{variant}"
-        losses[name] = json.loads((paths.METRICS / f"{name}.json").read_text())["best_val_loss"]
-    return min(losses, key=losses.get)
 
 
 def split_for_training(model: keras.Model, layers: int) -> keras.Model:
@@ -51,16 +40,15 @@ def main() -> None:
 
     activations, breeds = read_features(paths.ACTIVATIONS, "train")
     val_activations, val_breeds = read_features(paths.ACTIVATIONS, "val")
-    start = better_head()
-    transferred = load_classifier(paths.MODELS / f"{start}.keras")
+    transferred = load_classifier(paths.MODELS / "transfer_augmented.keras")
     names = transferred.breeds
-    model = in_precision(transferred.network, policy, settings.dropout)
+    model = in_precision(transferred.network, policy, {f"{HEAD}dropout": settings.dropout})
     top = split_for_training(model, settings.layers)
 
     training = training_batches(activations, encode(breeds, names), len(names), settings, params.seed)
     validation = validation_batches(val_activations, encode(val_breeds, names), len(names), settings.batch_size)
     trained = train(top, training, validation, settings, what="finetune")
-    write_results("finetune", Classifier(model, names, transferred.resize), trained, policy, started_from=start)
+    write_results("finetune", Classifier(model, names, transferred.resize), trained, policy)
 
 
 if __name__ == "__main__":

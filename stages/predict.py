@@ -3,8 +3,8 @@
 Reads   models/<best>.keras, where metrics/evaluate.json says which is best, or the model that is asked for
 Run     python -m stages.predict PHOTO_OR_FOLDER ... [--model MODEL] [--json]
 
-Exit code 0 where every photo could be read, 1 where one could not (the others are told all the same), 2 for arguments
-that make no sense.
+Exit code 0 where every photo could be read, 1 where something could not (the other photos are told all the same), 2 for
+options that do not exist.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from stages.lib.errors import UserError, run
 from stages.lib.model_files import Classifier, load_classifier
 from stages.lib.models import MODELS
 from stages.lib.params import load_params
-from stages.lib.pictures import Refused, read_photo, to_square
+from stages.lib.pictures import Refused, is_clutter, read_photo, to_square
 
 BAR = 20  # characters
 BATCH_SIZE = 32
@@ -50,10 +50,7 @@ def find_model(model: str | None) -> Path:
 
 
 def list_files(photos: list[Path]) -> list[Path]:
-    """Put a folder's files, sorted and without hidden ones, in the folder's place.
-
-    Raises `UserError` where a folder has none.
-    """
+    """Put a folder's files, sorted and without clutter, in the folder's place; an empty folder stays as it is."""
     files = []
     for path in photos:
         if not path.is_dir():
@@ -62,11 +59,9 @@ def list_files(photos: list[Path]) -> list[Path]:
         inside = [
             file
             for file in sorted(path.rglob("*"))
-            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file.is_file() and not any(map(is_clutter, file.relative_to(path).parts))
         ]
-        if not inside:
-            raise UserError(f"There is no photo in the folder {path}.")
-        files += inside
+        files += inside or [path]
     return files
 
 
@@ -82,6 +77,8 @@ def predict(classifier: Classifier, files: list[Path], max_pixels: int) -> tuple
         read, pictures = [], []
         for file in files[start : start + BATCH_SIZE]:
             try:
+                if file.is_dir():
+                    raise Refused("a folder without photos")
                 image = read_photo(file, max_pixels)
             except Refused as refusal:
                 faults.append(f"{file}: {refusal}")
@@ -100,6 +97,7 @@ def predict(classifier: Classifier, files: list[Path], max_pixels: int) -> tuple
 
 def main() -> int:
     """Run the command."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # names need not be UTF-8
     arguments = parse_arguments()
     params = load_params()
     files = list_files(arguments.photos)

@@ -4,6 +4,7 @@ Reads   the folder that `data.source` names, one sub-folder a breed
 Makes   data/prepared/{train,val,test}/<breed>/<photo>.png, with manifest.csv and refused.csv beside them,
         metrics/prepare.json, plots/class_balance.csv and .png, plots/contact_sheet.jpg
 Alone   python -m stages.prepare
+Cost    6 s for 936 photographs at 128 px on 2 cores
 """
 
 import hashlib
@@ -19,20 +20,16 @@ from stages.lib.duplicates import group_labels, near_pairs, perceptual_hashes
 from stages.lib.errors import UserError, run
 from stages.lib.outputs import whole_file, whole_folder, write_json
 from stages.lib.params import load_params
-from stages.lib.pictures import Refused, in_parallel, read_photo, to_square
+from stages.lib.pictures import Refused, in_parallel, is_clutter, read_photo, to_square
 from stages.lib.splits import SPLITS, assign_splits
 
-CLUTTER = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}  # what file managers leave behind
 LONGEST_NAME = 240  # bytes; 255 are allowed, and the names of views are longer
+PREDICTION_COLUMNS = {"photo", "actual", "predicted", "confidence"}
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test"}
 LABEL_CONFLICT = "same photo in two breeds"
 PHOTO_COLUMNS = ["file", "breed", "sha256", "width", "height", "hash", "mirrored"]
 MANIFEST_COLUMNS = ["file", "breed", "split", "group", "sha256", "width", "height"]
 REFUSED_COLUMNS = ["file", "breed", "reason", "detail"]
-
-
-def _is_clutter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in CLUTTER
 
 
 def check_names(files: list[str]) -> None:
@@ -62,10 +59,11 @@ def find_photos(source: Path) -> dict[str, list[str]]:
         raise UserError(f"data.source must be a folder with one sub-folder a breed. Received: {source}, {what}.")
     breeds = {}
     for folder in sorted(source.iterdir()):
-        if folder.is_dir() and not _is_clutter(folder.name):
-            # not is_file: a link that leads nowhere is to be refused, not passed over
-            files = (path.relative_to(source) for path in folder.rglob("*") if not path.is_dir())
-            breeds[folder.name] = sorted(file.as_posix() for file in files if not any(map(_is_clutter, file.parts)))
+        if folder.is_dir() and not is_clutter(folder.name):
+            # links to nowhere or to a folder are among them: to be refused, not passed over
+            found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+            files = (path.relative_to(source) for path in found)
+            breeds[folder.name] = sorted(file.as_posix() for file in files if not any(map(is_clutter, file.parts)))
     if len(breeds) < 2:
         raise UserError(
             f"data.source must hold one sub-folder a breed, two or more of them. "
@@ -75,6 +73,12 @@ def find_photos(source: Path) -> dict[str, list[str]]:
         raise UserError(
             f"data.source must hold one sub-folder a breed. Received: {source} with {', '.join(breeds)}, which is a "
             "split already: bring each breed's photos together in one folder, prepare splits them."
+        )
+    reserved = PREDICTION_COLUMNS.intersection(breeds)
+    if reserved:
+        raise UserError(
+            f"No breed may be called {', '.join(sorted(PREDICTION_COLUMNS))}, as columns of plots/predictions/*.csv "
+            f"are. Received: {', '.join(sorted(reserved))}: rename the folder."
         )
     check_names([file for of_breed in breeds.values() for file in of_breed])
     return breeds

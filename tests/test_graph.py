@@ -1,6 +1,7 @@
 """dvc.yaml and data/dvc.yaml say what is so, as far as one can tell without running anything."""
 
 import ast
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,18 @@ def test_the_five_models_are_the_ones_that_the_graph_makes():
 def test_only_evaluate_may_open_the_test_photos():
     opened = {name for name, stage in STAGES.items() if {"data/prepared", "data/prepared/test"} & set(stage.deps)}
     assert opened == {"evaluate"}
+
+
+@pytest.mark.parametrize("lock", ["dvc.lock", "data/dvc.lock"])
+def test_lock_is_in_step_with_the_code_that_git_keeps(lock):
+    locked = yaml.safe_load((ROOT / lock).read_text())["stages"]
+    assert set(locked) <= set(STAGES)
+    for name, stage in locked.items():
+        files = {dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"].startswith("stages/")}
+        files |= {out["path"]: out["md5"] for out in stage["outs"] if not STAGES[name].outs[out["path"]]}
+        files = {path: md5 for path, md5 in files.items() if not md5.endswith(".dir")}
+        assert sorted(files) == sorted(path for path in files if (ROOT / path).is_file())
+        assert {path: hashlib.md5((ROOT / path).read_bytes()).hexdigest() for path in files} == files
 
 
 def test_nothing_keeps_dvc_from_restoring_results_when_one_goes_back_to_earlier_params():

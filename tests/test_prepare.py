@@ -294,6 +294,14 @@ def a_split(dogs, draw_photo):
     )
 
 
+def a_reserved_name(dogs, draw_photo):
+    make_breeds(dogs, draw_photo, Cairn=2, actual=2)
+    return (
+        "No breed may be called actual, confidence, photo, predicted, as columns of plots/predictions/*.csv are. "
+        "Received: actual: rename the folder."
+    )
+
+
 REMEDY = (
     "\nEvery breed needs a photo in each split (near duplicates stay on one side): add photos, 30 a breed or more, or "
     "take the breed's folder away."
@@ -360,9 +368,9 @@ def a_wrong_parameter(dogs, draw_photo):
 
 
 FAULTS = [
-    not_there, a_file, empty, photos_without_sub_folders, one_breed, a_split, a_breed_without_a_file, no_photo_at_all,
-    too_few_photos, too_few_after_refusals, too_few_after_duplicates, a_name_that_is_too_long,
-    names_of_another_encoding, a_wrong_parameter,
+    not_there, a_file, empty, photos_without_sub_folders, one_breed, a_split, a_reserved_name,
+    a_breed_without_a_file, no_photo_at_all, too_few_photos, too_few_after_refusals, too_few_after_duplicates,
+    a_name_that_is_too_long, names_of_another_encoding, a_wrong_parameter,
 ]  # fmt: skip
 
 

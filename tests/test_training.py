@@ -3,6 +3,7 @@
 import json
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -153,10 +154,14 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, monkey
 def test_model_trained_in_less_precision_is_saved_in_float32_and_agrees(policy, tmp_path):
     keras.utils.set_random_seed(0)
     mixed = in_precision(scratch_network(32, 3, dropout=0.3), policy)
+    mixed.compile("adamw", "categorical_crossentropy")
+    mixed.fit(np.zeros((2, 32, 32, 3)), np.eye(3)[:2], verbose=0)
     assert mixed.layers[3].compute_dtype == policy.removeprefix("mixed_")
     save_classifier(Classifier(mixed, ["x", "y", "z"], "crop"), tmp_path / "model.keras")
     saved = load_classifier(tmp_path / "model.keras").network
     assert {layer.compute_dtype for layer in saved.layers} == {"float32"}
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive, h5py.File(archive.open("model.weights.h5")) as weights:
+        assert "optimizer" not in weights
     photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
     np.testing.assert_allclose(saved.predict(photos, verbose=0), mixed.predict(photos, verbose=0), atol=0.02)
     for expected, received in zip(mixed.get_weights(), saved.get_weights(), strict=True):

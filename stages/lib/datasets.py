@@ -28,7 +28,7 @@ def _batches(inputs: np.ndarray, targets: np.ndarray, order: np.ndarray, batch_s
 def training_batches(
     inputs: np.ndarray, labels: np.ndarray, classes: int, settings: Training, seed: int
 ) -> tf.data.Dataset:
-    """Batches for ``settings.steps`` steps; every picture comes once before any comes again.
+    """Batches for ``settings.steps`` steps, rounded up to whole looks at val; all pictures come before any comes again.
 
     Args:
         inputs: (n, ...), whatever the network takes.
@@ -38,8 +38,7 @@ def training_batches(
             breeds (Szegedy et al., Rethinking the Inception architecture, CVPR 2016, section 7).
         seed: of the order.
     """
-    steps = math.ceil(settings.steps / settings.validate_every) * settings.validate_every
-    count = steps * settings.batch_size
+    count = settings.looks * settings.validate_every * settings.batch_size
     generator = np.random.default_rng(seed)
     rounds = math.ceil(count / len(labels))
     order = np.concatenate([generator.permutation(len(labels)) for _ in range(rounds)])[:count]

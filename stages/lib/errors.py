@@ -1,7 +1,11 @@
 """Mistakes that a person can mend, told in one message instead of a traceback."""
 
+import errno
 import sys
 from collections.abc import Callable
+
+# no room, no right, a read-only disk: nothing that a traceback would help with
+REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class UserError(Exception):
@@ -12,12 +16,19 @@ def run(main: Callable[[], int | None]) -> None:
     """Run a script's ``main`` and leave Python with its exit code.
 
     The exit code is what ``main`` returns (0 where it returns None), 1 where it raises `UserError`, whose message goes
-    to stderr, and 130 where Ctrl-C ends it. Any other exception is a fault of ours and keeps its traceback.
+    to stderr, or where the system refuses (`REFUSALS`), and 130 where Ctrl-C ends it. Any other exception is a fault of
+    ours and keeps its traceback.
     """
     try:
         code = main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        code = 1
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        place = f" {error.filename}" if error.filename else ""
+        print(f"error: the system refuses to write or read{place}: {error.strerror}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         print("stopped: run it again to go on from the stages that are done", file=sys.stderr)

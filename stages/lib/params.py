@@ -1,6 +1,7 @@
 """`params.yaml`, checked as a whole before any work."""
 
 import difflib
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -89,6 +90,11 @@ class Training(Section):
     label_smoothing: Share
     validate_every: Count
     patience: Count
+
+    @property
+    def looks(self) -> int:
+        """How often val is looked at: `steps` are rounded up to whole looks."""
+        return math.ceil(self.steps / self.validate_every)
 
 
 class Transfer(Training):

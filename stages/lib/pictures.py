@@ -14,6 +14,8 @@ from tqdm.contrib.concurrent import thread_map
 # A closed list: Pillow would otherwise try every plugin it has, among them one that starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 pillow_heif.register_heif_opener()  # what phones make
+WORKERS = min(os.cpu_count() or 1, 4)  # a photo of 48 megapixels takes 350 MB while it is read
+CLUTTER = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}  # what file managers leave behind
 WHITE = (255, 255, 255)
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` decides, not Pillow's own limit, which no parameter could raise
 warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a photo, `Refused` says
@@ -89,11 +91,16 @@ def to_square(image: Image.Image, side: int, resize: str) -> Image.Image:
 
 
 def in_parallel(function: Callable[..., Any], *items: Iterable[Any], what: str, unit: str = "photo") -> list[Any]:
-    """Map ``function`` over ``items`` on all cores, with a progress bar; results keep the items' order.
+    """Map ``function`` over ``items`` in `WORKERS` threads, with a progress bar; results keep the items' order.
 
     Threads serve, because Pillow leaves Python's lock while it decodes, resizes and encodes.
     """
-    return thread_map(function, *items, desc=what, unit=unit, max_workers=os.cpu_count(), mininterval=1)
+    return thread_map(function, *items, desc=what, unit=unit, max_workers=WORKERS, mininterval=1)
+
+
+def is_clutter(name: str) -> bool:
+    """Whether a file or folder of this name is hidden or some file manager's, and no photo."""
+    return name.startswith(".") or name.lower() in CLUTTER
 
 
 def find_pictures(*folders: Path) -> tuple[list[Path], list[str]]:

@@ -25,8 +25,9 @@ def choose_precision(precision: str) -> tuple[str, str]:
     """
     if precision != "auto":
         return precision, "set in params.yaml"
-    for device in tf.config.list_physical_devices("GPU"):
-        capability = tf.config.experimental.get_device_details(device).get("compute_capability", (0, 0))
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return ("mixed_bfloat16" if capability >= (8, 0) else "float32"), f"a GPU of compute capability {capability}"
     found = sorted(BFLOAT16_FLAGS & processor_flags())
     if found:
@@ -42,20 +43,21 @@ def set_precision(precision: str) -> str:
     return policy
 
 
-def in_precision(model: keras.Model, policy: str, dropout: float | None = None) -> keras.Model:
-    """Copy a model, weights included, to another dtype policy; its probabilities stay float32.
+def in_precision(model: keras.Model, policy: str, dropout: dict[str, float] | None = None) -> keras.Model:
+    """Copy a model, weights included but no optimizer, to another dtype policy; its probabilities stay float32.
 
-    ``dropout`` replaces the rate of its dropout layers, where given.
+    ``dropout`` gives other rates to the dropout layers that it names.
     """
+    rates = dropout or {}
 
     def copy(layer: keras.Operation) -> keras.Operation:
         config = layer.get_config()
         if "dtype" in config and not isinstance(layer, keras.layers.InputLayer):
             config["dtype"] = "float32" if layer.name == "probabilities" else policy
-        if dropout is not None and isinstance(layer, keras.layers.Dropout):
-            config["rate"] = dropout
+        if layer.name in rates:
+            config["rate"] = rates[layer.name]
         return layer.__class__.from_config(config)
 
     copied = keras.models.clone_model(model, clone_function=copy)
     copied.set_weights(model.get_weights())
-    return copied
+    return keras.Model(copied.inputs, copied.outputs)  # Keras' copy of a compiled model has an optimizer too

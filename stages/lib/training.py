@@ -70,7 +70,7 @@ class Trained:
 def train(
     model: keras.Model, training: tf.data.Dataset, validation: tf.data.Dataset, settings: Training, what: str
 ) -> Trained:
-    """Train what is trainable in ``model`` for ``settings.steps`` steps at most, and leave it at its best.
+    """Train what is trainable in ``model`` for ``settings.looks`` looks at val at most, and leave it at its best.
 
     Best is the look at val with the lowest log loss, the one before training included: so finetune is never worse on
     val than the head that it starts from.
@@ -84,7 +84,7 @@ def train(
     optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     model.compile(optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
-    looks = math.ceil(settings.steps / settings.validate_every)
+    looks = settings.looks
 
     def next_rate(look: int, rate: float) -> float:
         # relative to the rate that it finds, so that reductions on val last
@@ -127,10 +127,10 @@ def look_before_training(model: keras.Model, training: tf.data.Dataset, validati
     return pd.DataFrame([[0, loss, accuracy, val_loss, val_accuracy, 0.0]], columns=HISTORY_COLUMNS)
 
 
-def write_results(name: str, classifier: Classifier, trained: Trained, policy: str, **more: object) -> None:
+def write_results(name: str, classifier: Classifier, trained: Trained, policy: str) -> None:
     """Write models/<name>.keras, plots/history/<name>.csv, metrics/<name>.json and metrics/costs/<name>.json.
 
-    What differs from run to run and machine to machine stands in the last one alone. ``more`` goes to the metrics.
+    What differs from run to run and machine to machine stands in the last one alone.
     """
     save_classifier(classifier, paths.MODELS / f"{name}.keras")
     with whole_file(paths.HISTORY / f"{name}.csv") as partial:
@@ -141,7 +141,6 @@ def write_results(name: str, classifier: Classifier, trained: Trained, policy: s
         "best_val_loss": round(float(trained.best["val_loss"]), 6),
         "best_val_accuracy": round(float(trained.best["val_accuracy"]), 6),
         "parameters": classifier.network.count_params(),
-        **more,
     }
     write_json(paths.METRICS / f"{name}.json", metrics)
     costs = {"training_seconds": round(trained.seconds, 1), "precision": policy}

@@ -7,8 +7,8 @@ Run alone: ``python -m stages.sources.sample``. Cost when last measured: 15 s on
 of processor time), up to 30 s on busy ones; 7 MB.
 
 The breeds overlap in the colour of their coats and share backgrounds, light, blur and things in the way. What tells
-them apart is the shape of ears and muzzle and the length of the hair; Pyrenees and Samoyed differ in hardly more than
-the ears, which hang or stand.
+them apart is the shape of ears and muzzle and the length of the hair; Pyrenees and Samoyed differ in nothing but the
+ears, which hang or stand.
 """
 
 import math
@@ -35,7 +35,7 @@ SHORTEST_SIDE, LONGEST_SIDE = 192, 256
 SUPERSAMPLING = 2  # drawn twice as large and shrunk, which smooths every edge
 HAIRS_PER_PIXEL = 0.4
 SOFTNESS = 0.12  # how far balls melt into one another, in head units
-INDIVIDUALITY = 0.08  # standard deviation of a dog's measures around its breed's, as a share of them
+INDIVIDUALITY = 0.1  # standard deviation of a dog's measures around its breed's, as a share of them
 
 COLOURS = {
     "white": (240, 238, 234),
@@ -110,45 +110,41 @@ class Breed:
     chances: dict[str, float]  # of markings, a smile and a beard, in [0, 1]
 
 
-CAIRN_COLOURS = {"wheaten": 0.25, "grey": 0.22, "brindle": 0.22, "cream": 0.15, "sand": 0.08, "black": 0.08}
-CHIHUAHUA_COLOURS = {"fawn": 0.26, "black": 0.2, "cream": 0.16, "white": 0.12, "chocolate": 0.13, "ginger": 0.13}
-DINGO_COLOURS = {"ginger": 0.38, "sand": 0.27, "cream": 0.13, "black": 0.1, "fawn": 0.07, "white": 0.05}
+CAIRN_COLOURS = {"wheaten": 0.25, "cream": 0.18, "grey": 0.18, "brindle": 0.15, "sand": 0.12, "black": 0.12}
+CHIHUAHUA_COLOURS = {"fawn": 0.2, "ginger": 0.2, "cream": 0.18, "black": 0.16, "white": 0.14, "sand": 0.12}
+DINGO_COLOURS = {"ginger": 0.28, "sand": 0.2, "cream": 0.18, "fawn": 0.14, "black": 0.12, "white": 0.08}
 
 SAMOYED = Breed(
     coat=Coat({"white": 0.6, "cream": 0.32, "silver": 0.08}, hair=0.28, tousle=0.25),
     head=Head(0.84, 0.56, 0.6, muzzle=0.5, muzzle_width=0.42, muzzle_drop=0.22, eye=0.12, eye_gap=0.37),
     ear=Ear(spread=0.58, lift=0.66, length=0.88, width=0.68, lean=20, roundness=1.35),
     neck=1.05,
-    chances={"pale face": 0.1, "dark mask": 0.04, "patches": 0.2, "smile": 0.7, "beard": 0},
+    chances={"pale face": 0.1, "dark mask": 0.04, "patches": 0.3, "smile": 0.5, "beard": 0},
 )
 
 BREEDS = {
     "Cairn": Breed(
-        coat=Coat(CAIRN_COLOURS, hair=0.34, tousle=0.6),
+        coat=Coat(CAIRN_COLOURS, hair=0.32, tousle=0.55),
         head=Head(0.8, 0.5, 0.58, muzzle=0.34, muzzle_width=0.4, muzzle_drop=0.2, eye=0.13, eye_gap=0.35),
-        ear=Ear(spread=0.52, lift=0.64, length=0.84, width=0.54, lean=16, roundness=1.15),
+        ear=Ear(spread=0.54, lift=0.62, length=0.86, width=0.58, lean=20, roundness=1.25),
         neck=0.9,
         chances={"pale face": 0.1, "dark mask": 0.3, "patches": 0.1, "smile": 0.2, "beard": 1},
     ),
     "Chihuahua": Breed(
-        coat=Coat(CHIHUAHUA_COLOURS, hair=0.09, tousle=0.12),
+        coat=Coat(CHIHUAHUA_COLOURS, hair=0.11, tousle=0.15),
         head=Head(0.9, 0.4, 0.5, muzzle=0.34, muzzle_width=0.29, muzzle_drop=0.22, eye=0.165, eye_gap=0.42),
-        ear=Ear(spread=0.68, lift=0.5, length=1.15, width=0.84, lean=36, roundness=1.7),
+        ear=Ear(spread=0.65, lift=0.52, length=1.1, width=0.8, lean=32, roundness=1.6),
         neck=0.62,
-        chances={"pale face": 0.4, "dark mask": 0.1, "patches": 0.15, "smile": 0.2, "beard": 0},
+        chances={"pale face": 0.5, "dark mask": 0.1, "patches": 0.15, "smile": 0.2, "beard": 0},
     ),
     "Dingo": Breed(
         coat=Coat(DINGO_COLOURS, hair=0.12, tousle=0.15),
         head=Head(0.74, 0.36, 0.44, muzzle=0.8, muzzle_width=0.36, muzzle_drop=0.36, eye=0.115, eye_gap=0.38),
-        ear=Ear(spread=0.5, lift=0.52, length=0.92, width=0.6, lean=14, roundness=1.3),
+        ear=Ear(spread=0.52, lift=0.53, length=0.92, width=0.62, lean=17, roundness=1.3),
         neck=0.8,
-        chances={"pale face": 0.7, "dark mask": 0.1, "patches": 0.1, "smile": 0.25, "beard": 0},
+        chances={"pale face": 0.6, "dark mask": 0.1, "patches": 0.15, "smile": 0.25, "beard": 0},
     ),
-    "Pyrenees": replace(
-        SAMOYED,
-        ear=Ear(spread=0.8, lift=0.42, length=0.95, width=0.62, lean=174, roundness=1.5),
-        chances=SAMOYED.chances | {"patches": 0.35, "smile": 0.4},
-    ),
+    "Pyrenees": replace(SAMOYED, ear=Ear(spread=0.78, lift=0.46, length=0.9, width=0.64, lean=170, roundness=1.4)),
     "Samoyed": SAMOYED,
 }
 
@@ -438,7 +434,7 @@ def draw_ears(canvas: Canvas, rng: np.random.Generator, dog: Dog) -> None:
     """Draw both ears, each at an angle of its own; standing ones show their inside."""
     ear = dog.breed.ear
     for side in (-1, 1):
-        lean = ear.lean + rng.normal(0, 9)
+        lean = ear.lean + rng.normal(0, 12)
         light = dog.ambient + (1 - dog.ambient) * (0.75 + 0.3 * side * dog.light[0])
         outline = dog.head.project(ear_outline(ear, side, lean))
         draw_flap(canvas, rng, dog, outline, np.multiply(dog.ears[side], light))
@@ -520,9 +516,9 @@ def vary(part: Any, rng: np.random.Generator) -> Any:
 
 def choose_poses(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Pose, Pose]:
     """Place head and body near enough the middle that a square crop keeps most of the head."""
-    unit = min(size) * rng.uniform(0.21, 0.29)
+    unit = min(size) * rng.uniform(0.2, 0.3)
     x, y = size[0] * rng.uniform(0.41, 0.59), size[1] * rng.uniform(0.44, 0.56)
-    yaw, pitch, roll = np.clip(rng.normal((0, 0.06, 0), (0.26, 0.1, 0.2)), (-0.42, -0.1, -0.5), (0.42, 0.3, 0.5))
+    yaw, pitch, roll = np.clip(rng.normal((0, 0.06, 0), (0.3, 0.12, 0.2)), (-0.48, -0.15, -0.5), (0.48, 0.32, 0.5))
     head = Pose((x, y), unit, yaw, pitch, roll)
     body = Pose((x + unit * rng.normal(0, 0.18), y + unit * 0.1), unit, rng.normal(0, 0.3), 0, roll * 0.3)
     return head, body
@@ -541,7 +537,7 @@ def choose_dog(rng: np.random.Generator, breed: Breed, size: tuple[int, int]) ->
     if has["pale face"]:
         chest = pale
         markings += [(pale, (x, y, z), radius) for x, y, z, radius in PALE_FACE]
-    if name in ("black", "chocolate"):
+    if name == "black":
         chest = mix(base, TAN, rng.uniform(0, 1))
         markings += [(chest, (x, y, z), radius) for x, y, z, radius in TAN_POINTS]
     if has["dark mask"]:
@@ -604,11 +600,11 @@ def hand(rng: np.random.Generator, width: int, height: int) -> Shapes:
     return shapes
 
 
-FOREGROUNDS = {grass: 0.09, fence: 0.07, leaves: 0.08, ball: 0.07, hand: 0.05}  # with their chances
+FOREGROUNDS = {grass: 0.11, fence: 0.11, leaves: 0.12, ball: 0.09, hand: 0.09}  # with their chances
 
 
 def draw_foreground(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Put something before the dog in about every third picture."""
+    """Put something before the dog in about every second picture."""
     chance = rng.random()
     for things, share in FOREGROUNDS.items():
         if 0 <= chance < share:
