@@ -20,6 +20,7 @@ from stages.lib.training import schedule, set_seed, train, write_results
 SETTINGS = Transfer(
     steps=40,
     batch_size=8,
+    optimizer="adamw",
     learning_rate=0.01,
     weight_decay=0.0,
     dropout=0.0,

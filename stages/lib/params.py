@@ -84,6 +84,7 @@ class Training(Section):
 
     steps: Count
     batch_size: Count
+    optimizer: Literal["adamw", "sgd"]
     learning_rate: Annotated[Number, Field(gt=0)]
     weight_decay: Annotated[Number, Field(ge=0)]
     dropout: Share

@@ -1,5 +1,6 @@
 """The training loop that the three trained stages share, and what they write down of it."""
 
+import functools
 import math
 import time
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ from stages.lib.params import Training
 
 WARM_UP = 0.1  # share of the learning rate at which the first steps, up to the first look at val, are made
 NOT_DECAYED = ["bias", "gamma", "beta"]  # He et al., Bag of tricks (CVPR 2019), section 3.1, "no bias decay"
+OPTIMIZERS = {
+    # Loshchilov and Hutter, Decoupled weight decay regularization (ICLR 2019)
+    "adamw": keras.optimizers.AdamW,
+    # Sutskever et al., On the importance of initialization and momentum (ICML 2013), section 2
+    "sgd": functools.partial(keras.optimizers.SGD, momentum=0.9, nesterov=True),
+}
 HISTORY_COLUMNS = ["step", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
 
@@ -75,13 +82,12 @@ def train(
     Best is the look at val with the lowest log loss, the one before training included: so finetune is never worse on
     val than the head that it starts from.
 
-    The optimizer is AdamW (Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019). Val is looked at
-    every ``settings.validate_every`` steps; the learning rate halves after half of ``settings.patience`` looks without
-    a lower val loss, and training stops after all of it.
+    `OPTIMIZERS` has what ``settings.optimizer`` names. Val is looked at every ``validate_every`` steps; the learning
+    rate halves after half of ``patience`` looks without a lower val loss, and training stops after all of it.
 
     Raises `UserError` where the loss is no finite number any more.
     """
-    optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = OPTIMIZERS[settings.optimizer](settings.learning_rate, weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     model.compile(optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
     looks = settings.looks
