@@ -1,88 +1,162 @@
 """Open the test split, once, and compare the five models on it.
 
-Reads   data/prepared/test, models/*.keras, metrics/<model>.json (to choose the best on val), plots/history/*.csv
-Makes   metrics/evaluate.json, plots/predictions/<model>.csv, plots/classification_report.csv, plots/comparisons.csv,
-        plots/confusion/<model>.png, plots/learning_curves.png, plots/accuracy.png, plots/report.html
+Reads   data/prepared, models/*.keras, data/features/plain (for suspicious labels), plots/history/*.csv,
+        metrics/costs/<model>.json (training seconds)
+Makes   metrics/evaluate.json: all scores of each model, which is best, what to beware of;
+        metrics/{val,test}/<model>.json: the few of them for `dvc metrics show`;
+        metrics/costs/evaluate.csv: parameters, size, seconds; the only file of this stage that differs from run to run;
+        plots/predictions/<model>.csv, plots/{classification_report,comparisons,reliability,risk_coverage}.csv;
+        plots/suspicious_labels.csv: photos of train and val to look at; the charts of these, and plots/report.html
 Alone   python -m stages.evaluate
+Fits    a temperature and a confidence threshold for each model, and chooses the best one, on val alone
 """
 
+import hashlib
 import json
 import logging
-import re
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from stages.lib import charts, paths, score_charts
-from stages.lib.datasets import encode
+from stages.lib import calibration, caveats, charts, costs, galleries, label_errors, paths, score_charts, selective
+from stages.lib.datasets import encode, read_features
 from stages.lib.errors import run
-from stages.lib.model_files import load_classifier
-from stages.lib.models import MODELS
-from stages.lib.outputs import whole_file, write_json
-from stages.lib.params import load_params
+from stages.lib.grad_cam import grad_cam, overlay
+from stages.lib.model_files import Classifier, load_classifier
+from stages.lib.models import MODELS, VARIANTS
+from stages.lib.outputs import whole_file, whole_folder, write_json
+from stages.lib.params import Params, load_params
 from stages.lib.pictures import find_pictures, read_pictures
-from stages.lib.report import write_report
-from stages.lib.scores import classification_report, compare_models, compute_scores, in_words
+from stages.lib.predictions import predict_pictures
+from stages.lib.report import embed_chart, embed_photo, write_report
+from stages.lib.scores import classification_report, compare_models, compute_scores
 
-TEST = paths.PREPARED / "test"
-SYNSET = re.compile(r"n\d{8}_\d+")  # how ImageNet names its photos
-BUNDLED = "VGG16-bundled.weights.h5"
-FEW_PHOTOS = 20
+# of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
+HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
+SHOWN_LABELS = 24  # suspicious ones in the report; the CSV has all
 
 
-def predict_test(
-    model: str, files: list[Path], pictures: np.ndarray, actual: list[str]
-) -> tuple[pd.DataFrame, list[str]]:
-    """One row a test photo (photo, actual, predicted, confidence, the probability of each breed), and the breeds."""
-    classifier = load_classifier(paths.MODELS / f"{model}.keras")
-    probabilities = classifier.network.predict(pictures, batch_size=32, verbose=0)
-    breeds = np.array(classifier.breeds)
+class Split(NamedTuple):
+    """The photos of a split."""
+
+    files: list[Path]
+    photos: list[str]  # as the manifest names them
+    breeds: list[str]
+
+
+class Judged(NamedTuple):
+    """What there is to say about one model."""
+
+    scores: dict[str, Any]  # of test, with what was fitted on val
+    val_scores: dict[str, float]
+    predictions: pd.DataFrame  # one row a test photo
+    report: pd.DataFrame  # one row a breed
+    right: np.ndarray  # bool (test photos,)
+    reliability: dict[str, pd.DataFrame]  # as saved, and with the temperature
+    risk_coverage: pd.DataFrame
+
+
+def read_split(split: str) -> Split:
+    """Find the pictures of a split."""
+    folder = paths.PREPARED / split
+    files, breeds = find_pictures(folder)
+    return Split(files, [file.relative_to(folder).with_suffix("").as_posix() for file in files], breeds)
+
+
+def tabulate(split: Split, probabilities: np.ndarray, breeds: list[str]) -> pd.DataFrame:
+    """One row a photo: photo, actual, predicted, confidence, and the probability of each breed."""
     table = pd.DataFrame(
         {
-            "photo": [file.relative_to(TEST).with_suffix("").as_posix() for file in files],
-            "actual": actual,
-            "predicted": breeds[probabilities.argmax(axis=1)],
+            "photo": split.photos,
+            "actual": split.breeds,
+            "predicted": np.array(breeds)[probabilities.argmax(axis=1)],
             "confidence": probabilities.max(axis=1),
         }
     )
-    return table.join(pd.DataFrame(probabilities, columns=classifier.breeds)), classifier.breeds
+    return table.join(pd.DataFrame(probabilities, columns=breeds))
 
 
-def best_on_val() -> str:
+def fit_on_val(actual: np.ndarray, probabilities: np.ndarray, target_accuracy: float) -> dict[str, Any]:
+    """The temperature, and the threshold with the share of val that it answers."""
+    right, confidence = probabilities.argmax(axis=1) == actual, probabilities.max(axis=1)
+    threshold = selective.find_threshold(right, confidence, target_accuracy)
+    return {
+        "temperature": round(calibration.fit_temperature(actual, probabilities), 6),
+        "threshold": threshold,
+        "val_coverage": round(float(selective.is_sure(confidence, threshold).mean()), 6),
+    }
+
+
+def judge(
+    breeds: list[str], val: Split, on_val: np.ndarray, test: Split, on_test: np.ndarray, params: Params
+) -> Judged:
+    """Score a model's probabilities (photos, breeds) of the two splits."""
+    level = params.evaluate.confidence_level
+    val_actual, actual = encode(val.breeds, breeds), encode(test.breeds, breeds)
+    predicted, confidence = on_test.argmax(axis=1), on_test.max(axis=1)
+    right = predicted == actual
+    fitted = fit_on_val(val_actual, on_val, params.evaluate.target_accuracy)
+    scaled = calibration.scale(on_test, fitted["temperature"])
+    scaled_scores = compute_scores(actual, scaled, level, params.seed)
+    sure = selective.is_sure(confidence, fitted["threshold"])
+    scores = compute_scores(actual, on_test, level, params.seed) | fitted
+    scores |= {
+        "coverage": round(float(sure.mean()), 6),
+        "selective_accuracy": round(float(right[sure].mean()), 6) if sure.any() else None,
+        **{f"scaled_{name}": scaled_scores[name] for name in ("log_loss", "brier", "ece")},
+    }
+    return Judged(
+        scores,
+        compute_scores(val_actual, on_val, level, params.seed),
+        tabulate(test, on_test, breeds),
+        classification_report(actual, predicted, breeds),
+        right,
+        {
+            "as saved": calibration.reliability(right, confidence),
+            "with its temperature": calibration.reliability(right, scaled.max(axis=1)),
+        },
+        selective.risk_coverage(right, confidence),
+    )
+
+
+def best_on_val(scores: dict[str, dict[str, float]]) -> str:
     """The model with the highest accuracy on val; of equals, the one with the lowest log loss there."""
-    found = {model: json.loads((paths.METRICS / f"{model}.json").read_text()) for model in MODELS}
-    return max(MODELS, key=lambda model: (found[model]["best_val_accuracy"], -found[model]["best_val_loss"]))
+    return max(MODELS, key=lambda model: (scores[model]["accuracy"], -scores[model]["log_loss"]))
 
 
-def is_drawn(source: str) -> bool:
-    """Whether the pictures are the drawn ones that come with the pipeline."""
-    return Path(source).resolve() == paths.SAMPLE.resolve()
+def measure_costs(classifiers: dict[str, Classifier], judged: dict[str, Judged]) -> pd.DataFrame:
+    """One row a model: accuracy, parameters, size on disk, training seconds, milliseconds a photo."""
+    timed = costs.time_networks({model: classifier.network for model, classifier in classifiers.items()})
+    rows = []
+    for model in MODELS:
+        scores = judged[model].scores
+        trained = json.loads((paths.COSTS / f"{model}.json").read_text())
+        row = {name: scores[name] for name in ("accuracy", "parameters", "megabytes")}
+        row |= {"model": model, "training_seconds": trained["training_seconds"]}
+        rows.append(row | {f"milliseconds_batch_{size}": value for size, value in timed[model].items()})
+    return pd.DataFrame(rows).set_index("model").reset_index()
 
 
-def find_warnings(photos: list[str], breeds: list[str], source: str, weights: str) -> list[str]:
-    """What a reader has to know before believing the numbers."""
-    warnings = []
-    if is_drawn(source):
-        warnings.append(
-            "These are drawn pictures, not photographs: the numbers show that the pipeline works, and nothing of how "
-            "well it would tell real dogs apart."
-        )
-    if any(SYNSET.search(photo) for photo in photos):
-        warnings.append(
-            "These photos are ImageNet's, and the backbone was pretrained on ImageNet: it has most likely seen the "
-            "test photos. Expect less of transfer and finetune on photos of your own; scratch is not concerned."
-        )
-    if Path(weights).name == BUNDLED:
-        warnings.append(
-            "The backbone's weights are the bundled ones: ImageNet's, then fine-tuned on MRI scans. ImageNet's own are "
-            "one parameter away (backbone.weights)."
-        )
-    counts = pd.Series(breeds).value_counts().sort_index()
-    few = ", ".join(f"{breed} ({count})" for breed, count in counts[counts < FEW_PHOTOS].items())
-    if few:
-        warnings.append(f"Fewer than {FEW_PHOTOS} test photos, so that a breed's own numbers mean little: {few}.")
-    return warnings
+def find_suspicious_labels(manifest: pd.DataFrame, seed: int) -> pd.DataFrame | None:
+    """Rank the photos of train and val whose label may be wrong; None where a breed has too few to tell."""
+    photos, features = [], []
+    for name in ("train", "val"):
+        found, breeds = read_features(paths.FEATURES / "plain", name)
+        split = read_split(name)
+        if split.breeds != breeds:
+            raise ValueError(f"data/features/plain/{name}.csv does not follow the order of data/prepared/{name}")
+        features.append(found)
+        photos.append(pd.DataFrame({"photo": split.photos, "split": name, "labelled": breeds}))
+    table = pd.concat(photos, ignore_index=True)
+    breeds = sorted(table["labelled"].unique())
+    labels = encode(table["labelled"], breeds)
+    groups = table["photo"].map(manifest.set_index("file")["group"]).astype(int).to_numpy()
+    if not label_errors.can_be_judged(labels, groups):
+        return None
+    probabilities = label_errors.out_of_fold_probabilities(np.concatenate(features), labels, groups, seed)
+    return label_errors.find_suspicious(table, probabilities, breeds)
 
 
 def write_csv(table: pd.DataFrame, path: Path, float_format: str = "%.6f") -> None:
@@ -91,41 +165,202 @@ def write_csv(table: pd.DataFrame, path: Path, float_format: str = "%.6f") -> No
         table.to_csv(partial, index=False, float_format=float_format)
 
 
+def write_tables(judged: dict[str, Judged], comparisons: pd.DataFrame) -> None:
+    """Write the CSV files under plots."""
+    for model, found in judged.items():
+        write_csv(found.predictions, paths.PREDICTIONS / f"{model}.csv")
+    reliability = [
+        points.assign(model=model, scaling=scaling)
+        for model, found in judged.items()
+        for scaling, points in found.reliability.items()
+    ]
+    curves = [found.risk_coverage.assign(model=model) for model, found in judged.items()]
+    write_csv(join_reports(judged), paths.PLOTS / "classification_report.csv")
+    write_csv(pd.concat(reliability).set_index(["model", "scaling"]).reset_index(), paths.PLOTS / "reliability.csv")
+    write_csv(pd.concat(curves).set_index("model").reset_index(), paths.PLOTS / "risk_coverage.csv")
+    write_csv(comparisons, paths.PLOTS / "comparisons.csv", float_format="%.6g")  # p values may be tiny
+
+
+def join_reports(judged: dict[str, Judged]) -> pd.DataFrame:
+    """The classification reports of all models: model, breed, precision, recall, f1, support."""
+    reports = pd.concat([found.report.assign(model=model) for model, found in judged.items()])
+    return reports.set_index("model").reset_index()
+
+
+def write_metrics(judged: dict[str, Judged], best: str, photos: int, drawn: bool, notes: list[str]) -> None:
+    """Write the JSON files under metrics."""
+    for folder, scores in (
+        ("val", {model: found.val_scores for model, found in judged.items()}),
+        ("test", {model: found.scores for model, found in judged.items()}),
+    ):
+        with whole_folder(paths.METRICS / folder) as partial:
+            for model in MODELS:
+                write_json(partial / f"{model}.json", {name: scores[model][name] for name in HEADLINES})
+    scores = {model: found.scores for model, found in judged.items()}
+    write_json(
+        paths.METRICS / "evaluate.json",
+        {**scores, "best": best, "test_photos": photos, "drawn": drawn, "caveats": notes},
+    )
+
+
+def draw_charts(judged: dict[str, Judged], level: float, subject: str) -> None:
+    """Draw the PNG files under plots."""
+    for model, found in judged.items():
+        breeds = found.report["breed"].tolist()
+        actual, predicted = (encode(found.predictions[name], breeds) for name in ("actual", "predicted"))
+        matrix = score_charts.confusion_matrix(actual, predicted, breeds, f"{model}: {subject}")
+        charts.save(matrix, paths.PLOTS / "confusion" / f"{model}.png")
+    histories = {model: pd.read_csv(paths.HISTORY / f"{model}.csv") for model in MODELS}
+    scores = {model: found.scores for model, found in judged.items()}
+    figures = {
+        "accuracy": score_charts.accuracies(scores, level, subject),
+        "learning_curves": score_charts.learning_curves(histories),
+        "reliability": score_charts.reliability({model: found.reliability for model, found in judged.items()}),
+        "risk_coverage": score_charts.risk_coverage(
+            {model: found.risk_coverage for model, found in judged.items()}, subject
+        ),
+        "recall": score_charts.recalls(join_reports(judged), subject),
+    }
+    for name, figure in figures.items():
+        charts.save(figure, paths.PLOTS / f"{name}.png")
+
+
+def with_pictures(rows: pd.DataFrame, files: dict[str, Path]) -> list[dict[str, Any]]:
+    """The rows of a table that names photos, with the pictures."""
+    return [{**row, "picture": embed_photo(files[row["photo"]])} for row in rows.to_dict("records")]
+
+
+def explain(classifier: Classifier, rows: pd.DataFrame, files: dict[str, Path]) -> list[dict[str, Any]]:
+    """The rows with their pictures, and over them where the network looked."""
+    if rows.empty:
+        return []
+    pictures = read_pictures([files[photo] for photo in rows["photo"]])
+    heats = grad_cam(classifier.network, pictures, encode(rows["predicted"], classifier.breeds))
+    return [
+        {**row, "heat": embed_photo(overlay(picture, heat))}
+        for row, picture, heat in zip(with_pictures(rows, files), pictures, heats, strict=True)
+    ]
+
+
+def make_galleries(classifier: Classifier, predictions: pd.DataFrame, test: Split) -> dict[str, Any]:
+    """The photos that the report shows of the best model."""
+    files = dict(zip(test.photos, test.files, strict=True))
+    rows = predictions[["photo", "actual", "predicted", "confidence"]]
+    pairs = galleries.confused_pairs(rows).to_dict("records")
+    for pair in pairs:
+        sides = ((pair["one"], pair["other"]), (pair["other"], pair["one"]))
+        pair["sides"] = [with_pictures(galleries.photos_of_pair(rows, *side), files) for side in sides]
+    return {
+        "pairs": pairs,
+        "worst": with_pictures(galleries.worst_errors(rows), files),
+        "explained": {
+            "Right": explain(classifier, galleries.surest_answers(rows), files),
+            "Wrong": explain(classifier, galleries.worst_errors(rows, galleries.EXPLAINED), files),
+        },
+    }
+
+
+def describe_suspicious(found: pd.DataFrame | None) -> dict[str, Any]:
+    """What the report says and shows of suspicious labels."""
+    if found is None:
+        answer = f"Not looked for: it takes {label_errors.FOLDS} photos of each breed in train and val."
+        return {"suspicious_answer": answer, "suspicious": []}
+    shown = found.head(SHOWN_LABELS)
+    files = {row.photo: paths.PREPARED / row.split / f"{row.photo}.png" for row in shown.itertuples()}
+    answer = "Of the photos of train and val, none."
+    if len(found):
+        some = f", of which the first {len(shown)} are shown" if len(shown) < len(found) else ""
+        answer = (
+            f"{len(found)} photos of train and val{some}, most suspicious first (plots/suspicious_labels.csv): what a "
+            "logistic regression on the frozen network's features thinks of photos that it was not fitted to."
+        )
+    return {"suspicious_answer": answer, "suspicious": with_pictures(shown, files)}
+
+
+def answer_in_a_sentence(
+    best: str, scores: dict[str, Any], comparisons: pd.DataFrame, subject: str, level: float
+) -> str:
+    """Which model to take, how good it is, and whether that is more than luck."""
+    mine = comparisons[(comparisons["first"] == best) | (comparisons["second"] == best)]
+    others = mine["first"].where(mine["first"] != best, mine["second"])
+    decided = mine["p_holm"] < 1 - level
+    ahead = (mine["difference"] > 0) == (mine["first"] == best)
+    parts = [
+        (f"beats {' and '.join(others[decided & ahead])}", (decided & ahead).any()),
+        (f"is beaten by {' and '.join(others[decided & ~ahead])}", (decided & ~ahead).any()),
+        (f"can't be told apart from {' and '.join(others[~decided])}", (~decided).any()),
+    ]
+    return (
+        f"{best}, chosen on val, is right on {scores['accuracy']:.1%} of the {subject} ({level:.0%} interval: "
+        f"{scores['accuracy_low']:.1%} to {scores['accuracy_high']:.1%}); it "
+        f"{' and '.join(words for words, holds in parts if holds)}."
+    )
+
+
+def hash_of_test(manifest: pd.DataFrame) -> str:
+    """The sha256 of the test photos' own, one a line, in the manifest's order."""
+    digests = manifest.loc[manifest["split"] == "test", "sha256"]
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
 def main() -> None:
     """Run the stage."""
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it takes the fifth model for a mistake of ours
     params = load_params()
     level = params.evaluate.confidence_level
-    files, breeds = find_pictures(TEST)
-    pictures = read_pictures(files)
-    drawn = is_drawn(params.data.source)
-    subject = f"{len(files)} drawn test pictures" if drawn else f"{len(files)} test photos"
+    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
+    val, test = read_split("val"), read_split("test")
+    classifiers = {model: load_classifier(paths.MODELS / f"{model}.keras") for model in MODELS}
+    on_val = predict_pictures(classifiers, val.files, "val")
+    on_test = predict_pictures(classifiers, test.files, "test")
 
-    scores, reports, right, histories = {}, [], {}, {}
-    for model in MODELS:
-        predictions, names = predict_test(model, files, pictures, breeds)
-        write_csv(predictions, paths.PREDICTIONS / f"{model}.csv")
-        actual, predicted = encode(breeds, names), encode(predictions["predicted"], names)
-        scores[model] = compute_scores(actual, predictions[names].to_numpy(), level)
-        reports.append(classification_report(actual, predicted, names).assign(model=model))
-        right[model] = actual == predicted
-        histories[model] = pd.read_csv(paths.HISTORY / f"{model}.csv")
-        matrix = score_charts.confusion_matrix(actual, predicted, names, f"{model}: {subject}")
-        charts.save(matrix, paths.PLOTS / "confusion" / f"{model}.png")
-        print(f"{model}: accuracy {scores[model]['accuracy']:.3f} on {subject}")
+    judged = {
+        model: judge(classifier.breeds, val, on_val[model], test, on_test[model], params)
+        for model, classifier in classifiers.items()
+    }
+    for model, classifier in classifiers.items():
+        size = costs.megabytes(paths.MODELS / f"{model}.keras")
+        judged[model].scores.update(parameters=classifier.network.count_params(), megabytes=size)
+    best = best_on_val({model: found.val_scores for model, found in judged.items()})
+    comparisons = compare_models({model: found.right for model, found in judged.items()}, level)
+    suspicious = find_suspicious_labels(manifest, params.seed)
 
-    report = pd.concat(reports)[["model", "breed", "precision", "recall", "f1", "support"]]
-    comparisons = compare_models(right)
-    comparisons["verdict"] = [in_words(row, level) for _, row in comparisons.iterrows()]
-    write_csv(report, paths.PLOTS / "classification_report.csv")
-    write_csv(comparisons, paths.PLOTS / "comparisons.csv", float_format="%.6g")  # p values may be tiny
-    charts.save(score_charts.learning_curves(histories), paths.PLOTS / "learning_curves.png")
-    charts.save(score_charts.accuracies(scores, level, subject), paths.PLOTS / "accuracy.png")
-    best = best_on_val()
-    warnings = find_warnings([file.name for file in files], breeds, params.data.source, params.backbone.weights)
-    write_json(paths.METRICS / "evaluate.json", {**scores, "best": best, "test_photos": len(files), "drawn": drawn})
-    write_report(scores, best, subject, level, report[report["model"] == best], comparisons, warnings)
-    print(f"best on val: {best}, {scores[best]['accuracy']:.3f} on test; see {paths.PLOTS / 'report.html'}")
+    support = judged[best].report.set_index("breed")["support"].to_dict()
+    notes = caveats.find_caveats(test.photos, support, params.data.source, params.backbone.weights)
+    subject = caveats.describe(len(test.files), params.data.source, test.photos)
+    write_tables(judged, comparisons)
+    shown = pd.DataFrame(columns=label_errors.COLUMNS) if suspicious is None else suspicious
+    write_csv(shown, paths.PLOTS / "suspicious_labels.csv")
+    write_metrics(judged, best, len(test.files), caveats.is_drawn(params.data.source), notes)
+    write_csv(measure_costs(classifiers, judged), paths.COSTS / "evaluate.csv")
+    draw_charts(judged, level, subject)
+    answer = answer_in_a_sentence(best, judged[best].scores, comparisons, subject, level)
+    of_variants = comparisons["first"].str.endswith(VARIANTS[0]) & comparisons["second"].str.endswith(VARIANTS[1])
+    same = comparisons["first"].str.split("_").str[0] == comparisons["second"].str.split("_").str[0]
+    write_report(
+        {
+            "answer": answer,
+            "caveats": notes,
+            "subject": subject,
+            "level": f"{level:.0%}",
+            "target": params.evaluate.target_accuracy,
+            "best": best,
+            "scores": {model: found.scores for model, found in judged.items()},
+            "comparisons": comparisons.assign(augmentation=of_variants & same).to_dict("records"),
+            "breeds": judged[best].report.to_dict("records"),
+            "charts": {
+                name: embed_chart(paths.PLOTS / f"{name}.png")
+                for name in ("accuracy", "reliability", "risk_coverage", "recall", "learning_curves")
+            },
+            "matrices": {model: embed_chart(paths.PLOTS / "confusion" / f"{model}.png") for model in MODELS},
+            "test_hash": hash_of_test(manifest),
+            **make_galleries(classifiers[best], judged[best].predictions, test),
+            **describe_suspicious(suspicious),
+        },
+        params,
+    )
+    for line in [answer, *notes, f"See {paths.PLOTS / 'report.html'}"]:
+        print(line)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,7 @@ class Evaluate(Section):
     """The comparison on the test photos."""
 
     confidence_level: Annotated[Number, Field(gt=0, lt=1)]
+    target_accuracy: Annotated[Number, Field(gt=0, le=1)]
 
 
 class Params(Section):

@@ -1,55 +1,72 @@
-"""plots/report.html: the comparison on one page that needs nothing beside it."""
+"""plots/report.html: the comparison on one page that needs nothing beside it.
+
+What differs from run to run, seconds, is not on it, so that the same results make the same bytes;
+metrics/costs/evaluate.csv has it.
+"""
 
 import base64
+import io
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
+from typing import Any
 
 import jinja2
-import pandas as pd
+from PIL import Image
 
 from stages.lib import paths
 from stages.lib.outputs import whole_file
+from stages.lib.params import Params, Section
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "scipy", "statsmodels", "cleanlab", "pillow", "dvc")
+THUMBNAIL = 224  # pixels a side, at most
+QUALITY = 85  # of JPEG
 
 
-def _picture(path: Path) -> str:
+def embed_chart(path: Path) -> str:
+    """A PNG file as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def write_report(
-    scores: dict[str, dict[str, float]],
-    best: str,
-    subject: str,
-    confidence_level: float,
-    breeds: pd.DataFrame,
-    comparisons: pd.DataFrame,
-    warnings: list[str],
-) -> None:
-    """Write the page: the answer first, then the models, warnings, charts, the best model's breeds, the tests.
+def embed_photo(photo: Path | Image.Image) -> str:
+    """A picture, small and compressed, as a data URI."""
+    image = photo if isinstance(photo, Image.Image) else Image.open(photo)
+    small = image.convert("RGB")
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = io.BytesIO()
+    small.save(buffer, format="JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def list_params(section: Section, prefix: str = "") -> list[tuple[str, Any]]:
+    """Every parameter and its value, in the order of params.yaml's sections."""
+    rows = []
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        rows += list_params(value, f"{prefix}{name}.") if isinstance(value, Section) else [(f"{prefix}{name}", value)]
+    return rows
+
+
+def list_versions() -> dict[str, str]:
+    """Python's version and those of the packages that the numbers depend on."""
+    return {"python": python_version(), **{package: version(package) for package in PACKAGES}}
+
+
+def write_report(content: dict[str, Any], params: Params) -> None:
+    """Fill the template and write the page.
 
     Args:
-        scores: of each model, as `stages.lib.scores.compute_scores` gives them.
-        best: the model that was chosen on val.
-        subject: what was tested on, for example "233 test photos".
-        confidence_level: of the intervals.
-        breeds: the best model's classification report.
-        comparisons: as `stages.lib.scores.compare_models` gives them, with a verdict each.
-        warnings: sentences.
+        content: what stages/lib/report.html.jinja names, see `stages.evaluate`. Text is escaped.
+        params: all of them stand on the page.
     """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["share"] = lambda value: f"{100 * value:.1f} %"
+    environment.filters["digits"] = lambda value: f"{value:.3f}"
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        scores=scores,
-        best=best,
-        subject=subject,
-        confidence_level=confidence_level,
-        breeds=breeds.to_dict("records"),
-        comparisons=comparisons.to_dict("records"),
-        warnings=warnings,
-        accuracy=_picture(paths.PLOTS / "accuracy.png"),
-        curves=_picture(paths.PLOTS / "learning_curves.png"),
-        matrices={model: _picture(paths.PLOTS / "confusion" / f"{model}.png") for model in scores},
+        **content, params=list_params(params), versions=list_versions()
     )
     with whole_file(paths.PLOTS / "report.html") as partial:
         partial.write_text(page, encoding="utf-8")

@@ -8,21 +8,23 @@ from matplotlib.figure import Figure
 from sklearn import metrics
 
 CELLS_WITH_NUMBERS = 20  # breeds, beyond which the numbers in a matrix' cells can't be read
+BREEDS_WITH_RECALLS = 30
 
 
 def confusion_matrix(actual: np.ndarray, predicted: np.ndarray, breeds: list[str], title: str) -> Figure:
-    """Counts in the cells, the share of the row as colour: rows are the actual breeds, columns the predicted ones.
+    """Counts and shares of the row in the cells, the latter as colour too: rows are actual breeds, columns predicted.
 
     ``actual`` and ``predicted`` are int (n,), places in ``breeds``.
     """
     counts = metrics.confusion_matrix(actual, predicted, labels=range(len(breeds)))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    cells = np.array([f"{count}\n{share:.0%}" for count, share in zip(counts.flat, shares.flat, strict=True)])
     side = min(2.6 + 0.62 * len(breeds), 24)  # inches
     figure, axes = plt.subplots(figsize=(side + 1, side), layout="constrained")
     sns.heatmap(
         shares,
-        annot=counts if len(breeds) <= CELLS_WITH_NUMBERS else None,
-        fmt="d",
+        annot=cells.reshape(counts.shape) if len(breeds) <= CELLS_WITH_NUMBERS else None,
+        fmt="",
         cmap="Blues",
         vmin=0,
         vmax=1,
@@ -66,4 +68,66 @@ def accuracies(scores: dict[str, dict[str, float]], confidence_level: float, sub
     axis.set_yticks(range(len(scores)), list(scores))
     axis.set(xlim=(0, 1.02), ylim=(len(scores) - 0.5, -0.7), xlabel="accuracy")
     axis.set_title(f"Accuracy on {subject}, with {confidence_level:.0%} intervals")
+    return figure
+
+
+def reliability(points: dict[str, dict[str, pd.DataFrame]]) -> Figure:
+    """A panel a model: accuracy over confidence, of the model as it is saved and with its temperature.
+
+    ``points`` holds, for each model and each of the two by name, what `stages.lib.calibration.reliability` gives.
+    """
+    columns = 3
+    rows = -(-len(points) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(11, 3.7 * rows), sharex=True, sharey=True, layout="constrained")
+    for axis, (model, curves) in zip(axes.flat, points.items(), strict=False):
+        axis.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=1, label="as sure as right")
+        for style, marker, (name, table) in zip(("-", ":"), ("o", "s"), curves.items(), strict=True):
+            colour = sns.color_palette("colorblind")[0 if style == "-" else 1]
+            axis.plot(table["confidence"], table["accuracy"], color=colour, linestyle=style, linewidth=1.2)
+            size = 12 + 160 * table["photos"] / table["photos"].sum()
+            axis.scatter(
+                table["confidence"], table["accuracy"], size, color=colour, marker=marker, alpha=0.8, label=name
+            )
+        axis.set(title=model, xlim=(0, 1.02), ylim=(-0.02, 1.04), aspect="equal")
+        axis.tick_params(labelbottom=True)
+    for axis in axes.flat[len(points) :]:
+        axis.axis("off")
+    figure.supxlabel("confidence (mean of a bin; larger marks, more photos)", fontsize=12)
+    figure.supylabel("accuracy (share right)", fontsize=12)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    legend = axes.flat[-1].legend(handles, labels, loc="center", fontsize=12)
+    for handle in legend.legend_handles[1:]:
+        handle.set_sizes([60])
+    return figure
+
+
+def risk_coverage(curves: dict[str, pd.DataFrame], subject: str) -> Figure:
+    """The share of wrong answers over the share of photos that is answered, a colour a model."""
+    figure, axis = plt.subplots(figsize=(9, 4.4), layout="constrained")
+    for colour, (model, curve) in zip(sns.color_palette("colorblind"), curves.items(), strict=False):
+        axis.plot(curve["coverage"], curve["risk"], color=colour, label=model, linewidth=2)
+    top = max(0.05, 1.1 * max(curve["risk"].iloc[-1] for curve in curves.values()))
+    axis.set(xlim=(0, 1.01), ylim=(-0.005, top), title=f"If only the most confident answers count, on {subject}")
+    axis.set(xlabel="coverage (share of photos answered)", ylabel="risk (share of answers wrong)")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def recalls(report: pd.DataFrame, subject: str) -> Figure:
+    """The recall of each breed, a colour and a mark a model; of many breeds, those that are recognised least.
+
+    ``report`` has the columns model, breed and recall.
+    """
+    table = report.pivot(index="breed", columns="model", values="recall")[report["model"].unique()]
+    hardest = table.mean(axis=1).sort_values(kind="stable").index[:BREEDS_WITH_RECALLS]
+    figure, axis = plt.subplots(figsize=(9, 1.6 + 0.5 * len(hardest)), layout="constrained")
+    for place, (model, mark) in enumerate(zip(table.columns, "osD^v", strict=False)):
+        rows = np.arange(len(hardest)) + 0.13 * (place - (len(table.columns) - 1) / 2)
+        colour = sns.color_palette("colorblind")[place]
+        axis.plot(table.loc[hardest, model], rows, mark, color=colour, label=model, markersize=7)
+    axis.set_yticks(range(len(hardest)), hardest)
+    axis.set(xlim=(-0.02, 1.02), ylim=(len(hardest) - 0.4, -0.6), xlabel="recall (share of its photos recognised)")
+    some = f", the {len(hardest)} hardest of {len(table)} breeds" if len(hardest) < len(table) else ""
+    axis.set_title(f"Recall on {subject}{some}")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

@@ -1,60 +1,90 @@
 """What a classifier's answers are worth: scores of one model, and whether two differ by more than luck."""
 
+import math
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support
+from scipy.stats import norm
+from sklearn.metrics import brier_score_loss, f1_score, log_loss, precision_recall_fscore_support
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-BINS = 15  # of the calibration error, as in Guo et al.
+from stages.lib.calibration import expected_calibration_error
+
+RESAMPLES = 2000  # of the bootstrap
+DIFFERENCE = 0.02  # of two accuracies, that one would like to see
+POWER = 0.8  # the chance to see it, by convention
 
 
-def expected_calibration_error(right: np.ndarray, confidence: np.ndarray, bins: int = BINS) -> float:
-    """How far confidence and accuracy are apart on average: 0 (best) to 1.
+def accuracy_interval(right: int, photos: int, confidence_level: float) -> tuple[float, float]:
+    """Wilson's interval of a share (Wilson, JASA 1927): both ends between 0 and 1."""
+    return proportion_confint(right, photos, alpha=1 - confidence_level, method="wilson")
 
-    Guo et al., On calibration of modern neural networks (ICML 2017), equation 3: the predictions are put in ``bins``
-    intervals of equal width, open below, and |accuracy - mean confidence| is averaged over them, weighted by size.
+
+def macro_f1_interval(
+    actual: np.ndarray, predicted: np.ndarray, breeds: int, confidence_level: float, seed: int
+) -> tuple[float, float]:
+    """Bootstrap interval of macro F1, over the test photos: percentiles of `RESAMPLES` resamples.
+
+    Efron and Tibshirani, An introduction to the bootstrap (1993), section 13.3. F1 depends on the photos through the
+    counts of the confusion matrix alone, and to draw n photos with replacement is to draw those counts from a
+    multinomial distribution; so that is drawn.
 
     Args:
-        right: bool (n,), whether each prediction is right.
-        confidence: (n,) in [0, 1], the probability of each predicted breed.
-        bins: how many intervals.
+        actual: int (n,) in [0, breeds).
+        predicted: likewise.
+        breeds: how many there are; one that a resample does not hold and no photo is taken for counts 0.
+        confidence_level: for example 0.95.
+        seed: of the resamples.
     """
-    interval = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    # in a bin of size m, m / n * |right / m - confidence / m| is |right - confidence| / n
-    differences = np.bincount(interval, weights=right.astype(float) - confidence, minlength=bins)
-    return float(np.abs(differences).sum() / len(right))
+    cells, counts = np.unique(actual * breeds + predicted, return_counts=True)
+    generator = np.random.default_rng(seed)
+    drawn = generator.multinomial(len(actual), counts / len(actual), size=RESAMPLES)
+    is_row, is_column = (np.eye(breeds, dtype=int)[place] for place in (cells // breeds, cells % breeds))
+    right, rows, columns = drawn @ (is_row * is_column), drawn @ is_row, drawn @ is_column
+    macro_f1 = (2 * right / np.maximum(rows + columns, 1)).mean(axis=1)
+    tail = (1 - confidence_level) / 2
+    low, high = np.quantile(macro_f1, [tail, 1 - tail])
+    return float(low), float(high)
 
 
-def compute_scores(actual: np.ndarray, probabilities: np.ndarray, confidence_level: float) -> dict[str, float]:
+def compute_scores(
+    actual: np.ndarray, probabilities: np.ndarray, confidence_level: float, seed: int = 0
+) -> dict[str, float]:
     """Scores of one model, rounded to 6 digits.
 
     Args:
         actual: int (n,), the breeds' numbers in the order of the columns of ``probabilities``.
         probabilities: (n, breeds), rows sum to 1.
-        confidence_level: of the interval around the accuracy, for example 0.95.
+        confidence_level: of the intervals, for example 0.95.
+        seed: of the bootstrap.
 
     Returns:
-        ``accuracy`` (0 to 1, higher is better) with ``accuracy_low`` and ``accuracy_high``, the Wilson interval
-        (Wilson, JASA 1927); ``macro_f1`` (0 to 1, higher is better), the mean over the breeds, where a breed that is
-        never predicted counts 0; ``log_loss`` (nats, 0 and up, lower is better); ``ece``, see
-        `expected_calibration_error`.
+        ``accuracy`` (0 to 1, higher is better) with ``accuracy_low`` and ``accuracy_high``, see `accuracy_interval`;
+        ``macro_f1`` (0 to 1, higher is better), the mean over the breeds, where a breed that is never predicted counts
+        0, with ``macro_f1_low`` and ``macro_f1_high``, see `macro_f1_interval`; ``log_loss`` (nats, 0 and up, lower is
+        better); ``brier``, the squared difference between probabilities and truth, summed over breeds (0 to 2, lower is
+        better; Brier, Monthly Weather Review 1950); ``ece`` (0 to 1, lower is better), see
+        `stages.lib.calibration.expected_calibration_error`.
     """
     # float32 rows sum to 1 only nearly
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True, dtype=np.float64)
     predicted = probabilities.argmax(axis=1)
     right = predicted == actual
-    low, high = proportion_confint(right.sum(), len(right), alpha=1 - confidence_level, method="wilson")
+    low, high = accuracy_interval(right.sum(), len(right), confidence_level)
     labels = np.arange(probabilities.shape[1])
+    f1_low, f1_high = macro_f1_interval(actual, predicted, len(labels), confidence_level, seed)
     scores = {
         "accuracy": right.mean(),
         "accuracy_low": low,
         "accuracy_high": high,
         "macro_f1": f1_score(actual, predicted, labels=labels, average="macro", zero_division=0),
+        "macro_f1_low": f1_low,
+        "macro_f1_high": f1_high,
         "log_loss": log_loss(actual, probabilities, labels=labels),
+        "brier": brier_score_loss(actual, probabilities, labels=labels, scale_by_half=False),
         "ece": expected_calibration_error(right, probabilities.max(axis=1)),
     }
     return {name: round(float(score), 6) for name, score in scores.items()}
@@ -72,7 +102,26 @@ def classification_report(actual: np.ndarray, predicted: np.ndarray, breeds: lis
     return report
 
 
-def compare_models(right: dict[str, np.ndarray]) -> pd.DataFrame:
+def photos_needed(disagreement: float, difference: float, confidence_level: float, power: float = POWER) -> int:
+    """How many photos it takes for McNemar's test to see a difference between two accuracies.
+
+    Connor, Sample size for testing differences in proportions for the paired-sample design (Biometrics 1987), equation
+    3, two-sided, for one test alone.
+
+    Args:
+        disagreement: the share of photos that one model gets right and the other wrong, 0 to 1; taken for
+            ``difference`` where it is less, as it can't be.
+        difference: of the accuracies, above 0 to 1.
+        confidence_level: 1 minus the chance to see a difference where there is none.
+        power: the chance to see the difference where it is there.
+    """
+    disagreement = max(disagreement, difference)
+    wanted = norm.ppf((1 + confidence_level) / 2) * math.sqrt(disagreement)
+    wanted += norm.ppf(power) * math.sqrt(disagreement - difference**2)
+    return math.ceil((wanted / difference) ** 2)
+
+
+def compare_models(right: dict[str, np.ndarray], confidence_level: float) -> pd.DataFrame:
     """Test every two models for a difference in accuracy on the same photos.
 
     Exact McNemar test (McNemar, Psychometrika 1947) on the photos that one of the two got right and the other wrong;
@@ -80,28 +129,39 @@ def compare_models(right: dict[str, np.ndarray]) -> pd.DataFrame:
 
     Args:
         right: for each model, bool (n,), whether it is right about each photo.
+        confidence_level: for the number of photos needed and the verdict.
 
     Returns:
-        One row a pair: ``first``, ``second``, ``first_only`` and ``second_only`` (photos that only one got right),
-        ``p`` and ``p_holm``.
+        One row a pair: ``first``, ``second``, ``difference`` (accuracy of the first less that of the second),
+        ``first_only`` and ``second_only`` (photos that only one got right), ``p``, ``p_holm``, ``photos_needed`` (to
+        see a difference of `DIFFERENCE`) and ``verdict``, a sentence.
     """
     rows = []
     for first, second in combinations(right, 2):
         table = pd.crosstab(
             pd.Categorical(right[first], [True, False]), pd.Categorical(right[second], [True, False]), dropna=False
         ).to_numpy()
-        rows.append((first, second, table[0, 1], table[1, 0], mcnemar(table, exact=True).pvalue))
-    comparisons = pd.DataFrame(rows, columns=["first", "second", "first_only", "second_only", "p"])
-    comparisons["p_holm"] = multipletests(comparisons["p"], method="holm")[1]
+        first_only, second_only, photos = table[0, 1], table[1, 0], table.sum()
+        needed = photos_needed((first_only + second_only) / photos, DIFFERENCE, confidence_level)
+        p = mcnemar(table, exact=True).pvalue
+        rows.append((first, second, (first_only - second_only) / photos, first_only, second_only, p, needed))
+    columns = ["first", "second", "difference", "first_only", "second_only", "p", "photos_needed"]
+    comparisons = pd.DataFrame(rows, columns=columns)
+    comparisons.insert(6, "p_holm", multipletests(comparisons["p"], method="holm")[1])
+    comparisons["verdict"] = [in_words(row, confidence_level, photos) for _, row in comparisons.iterrows()]
     return comparisons
 
 
-def in_words(comparison: pd.Series, confidence_level: float) -> str:
+def in_words(comparison: pd.Series, confidence_level: float, photos: int) -> str:
     """Say what a row of `compare_models` means."""
     first, second = comparison["first"], comparison["second"]
     p = f"p = {comparison['p_holm']:.2g}"
     if comparison["p_holm"] >= 1 - confidence_level:
-        return f"{first} and {second} can't be told apart ({p})"
+        needed = float(f"{comparison['photos_needed']:.2g}")  # more digits would claim too much
+        return (
+            f"{first} and {second} can't be told apart with {photos} photos ({p}); about {needed:,.0f} would be needed "
+            f"to see a difference of {100 * DIFFERENCE:g} points"
+        )
     if comparison["first_only"] > comparison["second_only"]:
         return f"{first} beats {second} ({p})"
     return f"{second} beats {first} ({p})"

@@ -1,0 +1,48 @@
+"""What a trained model costs to keep and to ask: size on disk, milliseconds a photo."""
+
+import statistics
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+BATCH_SIZES = {1: 10, 32: 2}  # photos at once, and how often that is timed
+
+
+def architecture(network: keras.Model) -> tuple:
+    """The same for two networks that do the same work with other weights."""
+    return tuple((type(operation).__name__, str(operation.output.shape)) for operation in network.operations)
+
+
+def milliseconds_a_photo(network: keras.Model) -> dict[int, float]:
+    """For each of `BATCH_SIZES`, the milliseconds that ``network`` takes a photo: the median, after one to warm up.
+
+    The photos are noise, in memory: reading them is not timed.
+    """
+    found = {}
+    for size, times in BATCH_SIZES.items():
+        photos = np.random.default_rng(0).integers(0, 256, (size, *network.input_shape[1:]), np.uint8)
+        network.predict_on_batch(photos)  # builds the graph for this size
+        seconds = []
+        for _ in range(times):
+            start = time.perf_counter()
+            network.predict_on_batch(photos)
+            seconds.append(time.perf_counter() - start)
+        found[size] = 1000 * statistics.median(seconds) / size
+    return found
+
+
+def time_networks(networks: dict[str, keras.Model]) -> dict[str, dict[int, float]]:
+    """`milliseconds_a_photo` of each network; of networks that differ in their weights alone, the first is timed."""
+    timed: dict[tuple, dict[int, float]] = {}
+    for network in networks.values():
+        kind = architecture(network)
+        if kind not in timed:
+            timed[kind] = milliseconds_a_photo(network)
+    return {name: timed[architecture(network)] for name, network in networks.items()}
+
+
+def megabytes(path: Path) -> float:
+    """The size of a file in units of 1,000,000 bytes, to one digit."""
+    return round(path.stat().st_size / 1e6, 1)
