@@ -30,11 +30,12 @@ from stages.lib.outputs import whole_file, whole_folder, write_json
 from stages.lib.params import Params, load_params
 from stages.lib.pictures import find_pictures, read_pictures
 from stages.lib.predictions import predict_pictures
-from stages.lib.report import embed_chart, embed_photo, write_report
+from stages.lib.report import embed_chart, embed_photo, percent, write_report
 from stages.lib.scores import classification_report, compare_models, compute_scores
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
+CHARTS = ("accuracy", "learning_curves", "recall", "reliability", "risk_coverage")
 SHOWN_LABELS = 24  # suspicious ones in the report; the CSV has all
 
 
@@ -93,7 +94,7 @@ def judge(
     breeds: list[str], val: Split, on_val: np.ndarray, test: Split, on_test: np.ndarray, params: Params
 ) -> Judged:
     """Score a model's probabilities (photos, breeds) of the two splits."""
-    level = params.evaluate.confidence_level
+    level, breeds = params.evaluate.confidence_level, classifier.breeds
     val_actual, actual = encode(val.breeds, breeds), encode(test.breeds, breeds)
     predicted, confidence = on_test.argmax(axis=1), on_test.max(axis=1)
     right = predicted == actual
@@ -106,6 +107,7 @@ def judge(
         "coverage": round(float(sure.mean()), 6),
         "selective_accuracy": round(float(right[sure].mean()), 6) if sure.any() else None,
         **{f"scaled_{name}": scaled_scores[name] for name in ("log_loss", "brier", "ece")},
+        "parameters": classifier.network.count_params(),
     }
     return Judged(
         scores,
@@ -133,10 +135,10 @@ def measure_costs(classifiers: dict[str, Classifier], judged: dict[str, Judged])
     for model in MODELS:
         scores = judged[model].scores
         trained = json.loads((paths.COSTS / f"{model}.json").read_text())
-        row = {name: scores[name] for name in ("accuracy", "parameters", "megabytes")}
-        row |= {"model": model, "training_seconds": trained["training_seconds"]}
+        row = {"model": model, **{name: scores[name] for name in ("accuracy", "parameters", "megabytes")}}
+        row["training_seconds"] = trained["training_seconds"]
         rows.append(row | {f"milliseconds_batch_{size}": value for size, value in timed[model].items()})
-    return pd.DataFrame(rows).set_index("model").reset_index()
+    return pd.DataFrame(rows)
 
 
 def find_suspicious_labels(manifest: pd.DataFrame, seed: int) -> pd.DataFrame | None:
@@ -165,7 +167,7 @@ def write_csv(table: pd.DataFrame, path: Path, float_format: str = "%.6f") -> No
         table.to_csv(partial, index=False, float_format=float_format)
 
 
-def write_tables(judged: dict[str, Judged], comparisons: pd.DataFrame) -> None:
+def write_tables(judged: dict[str, Judged], comparisons: pd.DataFrame, suspicious: pd.DataFrame | None) -> None:
     """Write the CSV files under plots."""
     for model, found in judged.items():
         write_csv(found.predictions, paths.PREDICTIONS / f"{model}.csv")
@@ -179,6 +181,8 @@ def write_tables(judged: dict[str, Judged], comparisons: pd.DataFrame) -> None:
     write_csv(pd.concat(reliability).set_index(["model", "scaling"]).reset_index(), paths.PLOTS / "reliability.csv")
     write_csv(pd.concat(curves).set_index("model").reset_index(), paths.PLOTS / "risk_coverage.csv")
     write_csv(comparisons, paths.PLOTS / "comparisons.csv", float_format="%.6g")  # p values may be tiny
+    none = pd.DataFrame(columns=label_errors.COLUMNS)
+    write_csv(none if suspicious is None else suspicious, paths.PLOTS / "suspicious_labels.csv")
 
 
 def join_reports(judged: dict[str, Judged]) -> pd.DataFrame:
@@ -242,7 +246,20 @@ def explain(classifier: Classifier, rows: pd.DataFrame, files: dict[str, Path]) 
     ]
 
 
-def make_galleries(classifier: Classifier, predictions: pd.DataFrame, test: Split) -> dict[str, Any]:
+def show_results(judged: dict[str, Judged], best: str, comparisons: pd.DataFrame) -> dict[str, Any]:
+    """The numbers and charts of the report."""
+    plain, augmented = (comparisons[side].str.rsplit("_", n=1, expand=True) for side in ("first", "second"))
+    augmentation = (plain[0] == augmented[0]) & (plain[1] == VARIANTS[0]) & (augmented[1] == VARIANTS[1])
+    return {
+        "scores": {model: found.scores for model, found in judged.items()},
+        "comparisons": comparisons.assign(augmentation=augmentation).to_dict("records"),
+        "breeds": judged[best].report.to_dict("records"),
+        "charts": {name: embed_chart(paths.PLOTS / f"{name}.png") for name in CHARTS},
+        "matrices": {model: embed_chart(paths.PLOTS / "confusion" / f"{model}.png") for model in judged},
+    }
+
+
+def show_photos(classifier: Classifier, predictions: pd.DataFrame, test: Split) -> dict[str, Any]:
     """The photos that the report shows of the best model."""
     files = dict(zip(test.photos, test.files, strict=True))
     rows = predictions[["photo", "actual", "predicted", "confidence"]]
@@ -260,7 +277,7 @@ def make_galleries(classifier: Classifier, predictions: pd.DataFrame, test: Spli
     }
 
 
-def describe_suspicious(found: pd.DataFrame | None) -> dict[str, Any]:
+def show_suspicious(found: pd.DataFrame | None) -> dict[str, Any]:
     """What the report says and shows of suspicious labels."""
     if found is None:
         answer = f"Not looked for: it takes {label_errors.FOLDS} photos of each breed in train and val."
@@ -290,10 +307,10 @@ def answer_in_a_sentence(
         (f"is beaten by {' and '.join(others[decided & ~ahead])}", (decided & ~ahead).any()),
         (f"can't be told apart from {' and '.join(others[~decided])}", (~decided).any()),
     ]
+    low, high = percent(scores["accuracy_low"]), percent(scores["accuracy_high"])
     return (
-        f"{best}, chosen on val, is right on {scores['accuracy']:.1%} of the {subject} ({level:.0%} interval: "
-        f"{scores['accuracy_low']:.1%} to {scores['accuracy_high']:.1%}); it "
-        f"{' and '.join(words for words, holds in parts if holds)}."
+        f"{best}, chosen on val, is right on {percent(scores['accuracy'])} of the {subject} ({100 * level:g} % interval: "
+        f"{low} to {high}); it {' and '.join(words for words, holds in parts if holds)}."
     )
 
 
@@ -315,12 +332,11 @@ def main() -> None:
     on_test = predict_pictures(classifiers, test.files, "test")
 
     judged = {
-        model: judge(classifier.breeds, val, on_val[model], test, on_test[model], params)
+        model: judge(classifier, val, on_val[model], test, on_test[model], params)
         for model, classifier in classifiers.items()
     }
-    for model, classifier in classifiers.items():
-        size = costs.megabytes(paths.MODELS / f"{model}.keras")
-        judged[model].scores.update(parameters=classifier.network.count_params(), megabytes=size)
+    for model, found in judged.items():
+        found.scores["megabytes"] = costs.megabytes(paths.MODELS / f"{model}.keras")
     best = best_on_val({model: found.val_scores for model, found in judged.items()})
     comparisons = compare_models({model: found.right for model, found in judged.items()}, level)
     suspicious = find_suspicious_labels(manifest, params.seed)
@@ -328,37 +344,19 @@ def main() -> None:
     support = judged[best].report.set_index("breed")["support"].to_dict()
     notes = caveats.find_caveats(test.photos, support, params.data.source, params.backbone.weights)
     subject = caveats.describe(len(test.files), params.data.source, test.photos)
-    write_tables(judged, comparisons)
-    shown = pd.DataFrame(columns=label_errors.COLUMNS) if suspicious is None else suspicious
-    write_csv(shown, paths.PLOTS / "suspicious_labels.csv")
+    write_tables(judged, comparisons, suspicious)
     write_metrics(judged, best, len(test.files), caveats.is_drawn(params.data.source), notes)
     write_csv(measure_costs(classifiers, judged), paths.COSTS / "evaluate.csv")
     draw_charts(judged, level, subject)
     answer = answer_in_a_sentence(best, judged[best].scores, comparisons, subject, level)
-    of_variants = comparisons["first"].str.endswith(VARIANTS[0]) & comparisons["second"].str.endswith(VARIANTS[1])
-    same = comparisons["first"].str.split("_").str[0] == comparisons["second"].str.split("_").str[0]
-    write_report(
-        {
-            "answer": answer,
-            "caveats": notes,
-            "subject": subject,
-            "level": f"{level:.0%}",
-            "target": params.evaluate.target_accuracy,
-            "best": best,
-            "scores": {model: found.scores for model, found in judged.items()},
-            "comparisons": comparisons.assign(augmentation=of_variants & same).to_dict("records"),
-            "breeds": judged[best].report.to_dict("records"),
-            "charts": {
-                name: embed_chart(paths.PLOTS / f"{name}.png")
-                for name in ("accuracy", "reliability", "risk_coverage", "recall", "learning_curves")
-            },
-            "matrices": {model: embed_chart(paths.PLOTS / "confusion" / f"{model}.png") for model in MODELS},
-            "test_hash": hash_of_test(manifest),
-            **make_galleries(classifiers[best], judged[best].predictions, test),
-            **describe_suspicious(suspicious),
-        },
-        params,
-    )
+    head = {"answer": answer, "caveats": notes, "subject": subject, "best": best, "test_hash": hash_of_test(manifest)}
+    content = {
+        **head,
+        **show_results(judged, best, comparisons),
+        **show_photos(classifiers[best], judged[best].predictions, test),
+        **show_suspicious(suspicious),
+    }
+    write_report(content, params)
     for line in [answer, *notes, f"See {paths.PLOTS / 'report.html'}"]:
         print(line)
 

@@ -1,6 +1,10 @@
 """Tell the breed of photos: each one's breeds with their probabilities, best first.
 
-Reads   models/<best>.keras, where metrics/evaluate.json says which is best, or the model that is asked for
+Where the highest probability is below the model's threshold, it says "not sure", and lists the breeds all the same. The
+threshold is what evaluate found on val for `evaluate.target_accuracy`; a model from elsewhere has none.
+
+Reads   models/<best>.keras, where metrics/evaluate.json says which is best, or the model that is asked for; and from
+        metrics/evaluate.json the model's threshold
 Run     python -m stages.predict PHOTO_OR_FOLDER ... [--model MODEL] [--json]
 
 Exit code 0 where every photo could be read, 1 where something could not (the other photos are told all the same), 2 for
@@ -11,6 +15,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,9 +25,22 @@ from stages.lib.model_files import Classifier, load_classifier
 from stages.lib.models import MODELS
 from stages.lib.params import load_params
 from stages.lib.pictures import Refused, is_clutter, read_photo, to_square
+from stages.lib.selective import is_sure
 
 BAR = 20  # characters
 BATCH_SIZE = 32
+
+
+class Threshold(NamedTuple):
+    """From which confidence on a model is sure."""
+
+    confidence: float | None  # None: never
+
+    def in_words(self) -> str:
+        """The remark below a photo that it is not sure of."""
+        if self.confidence is None:
+            return "not sure: this model never is, it did not reach evaluate.target_accuracy on val"
+        return f"not sure: it would be from {self.confidence:.1%} on"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -34,19 +52,31 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def find_model(model: str | None) -> Path:
+def read_evaluation() -> dict[str, Any]:
+    """What evaluate wrote; nothing where it has not run."""
+    try:
+        return json.loads((paths.METRICS / "evaluate.json").read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def find_model(model: str | None, evaluation: dict[str, Any]) -> Path:
     """The file of the model that is asked for by name or path, or of the best one."""
     if model is None:
-        try:
-            model = json.loads((paths.METRICS / "evaluate.json").read_text())["best"]
-        except FileNotFoundError:
-            raise UserError(
-                "There is no metrics/evaluate.json to tell the best model: run `dvc repro` first."
-            ) from None
+        if "best" not in evaluation:
+            raise UserError("There is no metrics/evaluate.json to tell the best model: run `dvc repro` first.")
+        model = evaluation["best"]
     path = paths.MODELS / f"{model}.keras" if model in MODELS else Path(model)
     if model not in MODELS and not path.exists():
         raise UserError(f"--model must be {', '.join(MODELS)} or a .keras file. Received: {model}")
     return path
+
+
+def find_threshold(path: Path, evaluation: dict[str, Any]) -> Threshold | None:
+    """The threshold of one of the five models; None where it is another one, or none was looked for."""
+    scores = evaluation.get(path.stem, {})
+    ours = path.resolve() == (paths.MODELS / path.name).resolve()
+    return Threshold(scores["threshold"]) if ours and "threshold" in scores else None
 
 
 def list_files(photos: list[Path]) -> list[Path]:
@@ -65,12 +95,14 @@ def list_files(photos: list[Path]) -> list[Path]:
     return files
 
 
-def predict(classifier: Classifier, files: list[Path], max_pixels: int) -> tuple[list[dict], list[str]]:
+def predict(
+    classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None
+) -> tuple[list[dict], list[str]]:
     """Read and classify ``files`` in batches.
 
     Returns:
-        For each photo ``{"photo": file, "breeds": [{"breed", "probability"}, ...]}``, the most probable breed first;
-        and a sentence for each file that is no photo.
+        For each photo ``{"photo": file, "sure": sure, "breeds": [{"breed", "probability"}, ...]}``, the most probable
+        breed first, where ``sure`` is None if there is no threshold; and a sentence for each file that is no photo.
     """
     answers, faults = [], []
     for start in range(0, len(files), BATCH_SIZE):
@@ -91,8 +123,21 @@ def predict(classifier: Classifier, files: list[Path], max_pixels: int) -> tuple
                 breeds = [
                     {"breed": classifier.breeds[i], "probability": round(float(probabilities[i]), 6)} for i in order
                 ]
-                answers.append({"photo": str(file), "breeds": breeds})
+                sure = None if threshold is None else bool(is_sure(probabilities.max(), threshold.confidence))
+                answers.append({"photo": str(file), "sure": sure, "breeds": breeds})
     return answers, faults
+
+
+def print_answers(answers: list[dict], threshold: Threshold | None) -> None:
+    """Print each photo's breeds with bars."""
+    for answer in answers:
+        print(answer["photo"])
+        if answer["sure"] is False:
+            print(f"  {threshold.in_words()}")
+        width = max(len(row["breed"]) for row in answer["breeds"])
+        for row in answer["breeds"]:
+            bar = "█" * round(BAR * row["probability"])
+            print(f"  {row['breed']:<{width}}  {row['probability']:6.1%}  {bar}".rstrip())
 
 
 def main() -> int:
@@ -101,17 +146,14 @@ def main() -> int:
     arguments = parse_arguments()
     params = load_params()
     files = list_files(arguments.photos)
-    classifier = load_classifier(find_model(arguments.model))
-    answers, faults = predict(classifier, files, params.data.max_pixels)
+    evaluation = read_evaluation()
+    path = find_model(arguments.model, evaluation)
+    threshold = find_threshold(path, evaluation)
+    answers, faults = predict(load_classifier(path), files, params.data.max_pixels, threshold)
     if arguments.json:
         print(json.dumps(answers, indent=2, ensure_ascii=False))
     else:
-        width = max(map(len, classifier.breeds))
-        for answer in answers:
-            print(answer["photo"])
-            for row in answer["breeds"]:
-                bar = "█" * round(BAR * row["probability"])
-                print(f"  {row['breed']:<{width}}  {row['probability']:6.1%}  {bar}".rstrip())
+        print_answers(answers, threshold)
     for fault in faults:
         print(f"not read: {fault}", file=sys.stderr)
     return 1 if faults else 0

@@ -24,6 +24,11 @@ THUMBNAIL = 224  # pixels a side, at most
 QUALITY = 85  # of JPEG
 
 
+def percent(share: float) -> str:
+    """A share in per cent, to one digit: 0.9123 is "91.2 %"."""
+    return f"{100 * share:.1f} %"
+
+
 def embed_chart(path: Path) -> str:
     """A PNG file as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
@@ -63,10 +68,11 @@ def write_report(content: dict[str, Any], params: Params) -> None:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters["share"] = lambda value: f"{100 * value:.1f} %"
+    environment.filters["share"] = percent
+    environment.filters["level"] = lambda value: f"{100 * value:g} %"
     environment.filters["digits"] = lambda value: f"{value:.3f}"
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        **content, params=list_params(params), versions=list_versions()
+        **content, params=list_params(params), evaluate=params.evaluate, versions=list_versions()
     )
     with whole_file(paths.PLOTS / "report.html") as partial:
         partial.write_text(page, encoding="utf-8")

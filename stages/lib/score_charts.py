@@ -9,6 +9,7 @@ from sklearn import metrics
 
 CELLS_WITH_NUMBERS = 20  # breeds, beyond which the numbers in a matrix' cells can't be read
 BREEDS_WITH_RECALLS = 30
+LEAST_COVERAGE = 0.05  # below it, one photo moves the risk up and down the whole chart
 
 
 def confusion_matrix(actual: np.ndarray, predicted: np.ndarray, breeds: list[str], title: str) -> Figure:
@@ -83,7 +84,7 @@ def reliability(points: dict[str, dict[str, pd.DataFrame]]) -> Figure:
         axis.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=1, label="as sure as right")
         for style, marker, (name, table) in zip(("-", ":"), ("o", "s"), curves.items(), strict=True):
             colour = sns.color_palette("colorblind")[0 if style == "-" else 1]
-            axis.plot(table["confidence"], table["accuracy"], color=colour, linestyle=style, linewidth=1.2)
+            axis.plot(table["confidence"], table["accuracy"], color=colour, linestyle=style, linewidth=1.2, alpha=0.5)
             size = 12 + 160 * table["photos"] / table["photos"].sum()
             axis.scatter(
                 table["confidence"], table["accuracy"], size, color=colour, marker=marker, alpha=0.8, label=name
@@ -105,9 +106,9 @@ def risk_coverage(curves: dict[str, pd.DataFrame], subject: str) -> Figure:
     """The share of wrong answers over the share of photos that is answered, a colour a model."""
     figure, axis = plt.subplots(figsize=(9, 4.4), layout="constrained")
     for colour, (model, curve) in zip(sns.color_palette("colorblind"), curves.items(), strict=False):
-        axis.plot(curve["coverage"], curve["risk"], color=colour, label=model, linewidth=2)
-    top = max(0.05, 1.1 * max(curve["risk"].iloc[-1] for curve in curves.values()))
-    axis.set(xlim=(0, 1.01), ylim=(-0.005, top), title=f"If only the most confident answers count, on {subject}")
+        shown = curve[curve["coverage"] >= LEAST_COVERAGE]
+        axis.plot(shown["coverage"], shown["risk"], color=colour, label=model, linewidth=2)
+    axis.set(xlim=(0, 1.01), title=f"If only the most confident answers count, on {subject}")
     axis.set(xlabel="coverage (share of photos answered)", ylabel="risk (share of answers wrong)")
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure

@@ -15,6 +15,7 @@ from stages.lib.calibration import expected_calibration_error
 
 RESAMPLES = 2000  # of the bootstrap
 DIFFERENCE = 0.02  # of two accuracies, that one would like to see
+SMALLEST_P = 0.0001  # that is told in words
 POWER = 0.8  # the chance to see it, by convention
 
 
@@ -155,13 +156,12 @@ def compare_models(right: dict[str, np.ndarray], confidence_level: float) -> pd.
 def in_words(comparison: pd.Series, confidence_level: float, photos: int) -> str:
     """Say what a row of `compare_models` means."""
     first, second = comparison["first"], comparison["second"]
-    p = f"p = {comparison['p_holm']:.2g}"
+    p = f"p = {comparison['p_holm']:.2g}" if comparison["p_holm"] >= SMALLEST_P else f"p < {SMALLEST_P}"
     if comparison["p_holm"] >= 1 - confidence_level:
         needed = float(f"{comparison['photos_needed']:.2g}")  # more digits would claim too much
-        return (
-            f"{first} and {second} can't be told apart with {photos} photos ({p}); about {needed:,.0f} would be needed "
-            f"to see a difference of {100 * DIFFERENCE:g} points"
-        )
+        enough = f"about {needed:,.0f} would be needed" if needed > photos else "which would be enough"
+        sought = f"to see a difference of {100 * DIFFERENCE:g} points"
+        return f"{first} and {second} can't be told apart with {photos} photos ({p}); {enough} {sought}"
     if comparison["first_only"] > comparison["second_only"]:
         return f"{first} beats {second} ({p})"
     return f"{second} beats {first} ({p})"
