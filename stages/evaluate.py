@@ -29,7 +29,7 @@ from stages.lib.models import MODELS, VARIANTS
 from stages.lib.outputs import whole_file, whole_folder, write_json
 from stages.lib.params import Params, load_params
 from stages.lib.pictures import find_pictures, read_pictures
-from stages.lib.predictions import predict_pictures
+from stages.lib.predictions import join_networks, predict_pictures
 from stages.lib.report import embed_chart, embed_photo, percent, write_report
 from stages.lib.scores import classification_report, compare_models, compute_scores
 
@@ -94,7 +94,7 @@ def judge(
     breeds: list[str], val: Split, on_val: np.ndarray, test: Split, on_test: np.ndarray, params: Params
 ) -> Judged:
     """Score a model's probabilities (photos, breeds) of the two splits."""
-    level, breeds = params.evaluate.confidence_level, classifier.breeds
+    level = params.evaluate.confidence_level
     val_actual, actual = encode(val.breeds, breeds), encode(test.breeds, breeds)
     predicted, confidence = on_test.argmax(axis=1), on_test.max(axis=1)
     right = predicted == actual
@@ -107,7 +107,6 @@ def judge(
         "coverage": round(float(sure.mean()), 6),
         "selective_accuracy": round(float(right[sure].mean()), 6) if sure.any() else None,
         **{f"scaled_{name}": scaled_scores[name] for name in ("log_loss", "brier", "ece")},
-        "parameters": classifier.network.count_params(),
     }
     return Judged(
         scores,
@@ -121,6 +120,22 @@ def judge(
         },
         selective.risk_coverage(right, confidence),
     )
+
+
+def judge_all(classifiers: dict[str, Classifier], val: Split, test: Split, params: Params) -> dict[str, Judged]:
+    """Let all models answer together, and judge each."""
+    joined = join_networks([classifier.network for classifier in classifiers.values()])
+    answers = zip(
+        classifiers.items(),
+        predict_pictures(joined, val.files, "val"),
+        predict_pictures(joined, test.files, "test"),
+        strict=True,
+    )
+    judged = {}
+    for (model, classifier), on_val, on_test in answers:
+        judged[model] = judge(classifier.breeds, val, on_val, test, on_test, params)
+        judged[model].scores.update(costs.size(classifier.network, paths.MODELS / f"{model}.keras"))
+    return judged
 
 
 def best_on_val(scores: dict[str, dict[str, float]]) -> str:
@@ -307,10 +322,10 @@ def answer_in_a_sentence(
         (f"is beaten by {' and '.join(others[decided & ~ahead])}", (decided & ~ahead).any()),
         (f"can't be told apart from {' and '.join(others[~decided])}", (~decided).any()),
     ]
-    low, high = percent(scores["accuracy_low"]), percent(scores["accuracy_high"])
+    accuracy, low, high = (percent(scores[name]) for name in ("accuracy", "accuracy_low", "accuracy_high"))
     return (
-        f"{best}, chosen on val, is right on {percent(scores['accuracy'])} of the {subject} ({100 * level:g} % interval: "
-        f"{low} to {high}); it {' and '.join(words for words, holds in parts if holds)}."
+        f"{best}, chosen on val, is right on {accuracy} of the {subject} "
+        f"({100 * level:g} % interval: {low} to {high}); it {' and '.join(words for words, holds in parts if holds)}."
     )
 
 
@@ -328,19 +343,10 @@ def main() -> None:
     manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
     val, test = read_split("val"), read_split("test")
     classifiers = {model: load_classifier(paths.MODELS / f"{model}.keras") for model in MODELS}
-    on_val = predict_pictures(classifiers, val.files, "val")
-    on_test = predict_pictures(classifiers, test.files, "test")
-
-    judged = {
-        model: judge(classifier, val, on_val[model], test, on_test[model], params)
-        for model, classifier in classifiers.items()
-    }
-    for model, found in judged.items():
-        found.scores["megabytes"] = costs.megabytes(paths.MODELS / f"{model}.keras")
+    judged = judge_all(classifiers, val, test, params)
     best = best_on_val({model: found.val_scores for model, found in judged.items()})
     comparisons = compare_models({model: found.right for model, found in judged.items()}, level)
     suspicious = find_suspicious_labels(manifest, params.seed)
-
     support = judged[best].report.set_index("breed")["support"].to_dict()
     notes = caveats.find_caveats(test.photos, support, params.data.source, params.backbone.weights)
     subject = caveats.describe(len(test.files), params.data.source, test.photos)
@@ -349,16 +355,14 @@ def main() -> None:
     write_csv(measure_costs(classifiers, judged), paths.COSTS / "evaluate.csv")
     draw_charts(judged, level, subject)
     answer = answer_in_a_sentence(best, judged[best].scores, comparisons, subject, level)
-    head = {"answer": answer, "caveats": notes, "subject": subject, "best": best, "test_hash": hash_of_test(manifest)}
-    content = {
-        **head,
+    results = {
+        **{"answer": answer, "caveats": notes, "subject": subject, "best": best, "test_hash": hash_of_test(manifest)},
         **show_results(judged, best, comparisons),
         **show_photos(classifiers[best], judged[best].predictions, test),
         **show_suspicious(suspicious),
     }
-    write_report(content, params)
-    for line in [answer, *notes, f"See {paths.PLOTS / 'report.html'}"]:
-        print(line)
+    write_report(results, params)
+    print(answer, *notes, f"See {paths.PLOTS / 'report.html'}", sep="\n")
 
 
 if __name__ == "__main__":

@@ -43,6 +43,6 @@ def time_networks(networks: dict[str, keras.Model]) -> dict[str, dict[int, float
     return {name: timed[architecture(network)] for name, network in networks.items()}
 
 
-def megabytes(path: Path) -> float:
-    """The size of a file in units of 1,000,000 bytes, to one digit."""
-    return round(path.stat().st_size / 1e6, 1)
+def size(network: keras.Model, path: Path) -> dict[str, float]:
+    """``parameters``, the count of its weights, and ``megabytes``, the size of its file in units of 1,000,000 bytes."""
+    return {"parameters": network.count_params(), "megabytes": round(path.stat().st_size / 1e6, 1)}

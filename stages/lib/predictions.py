@@ -11,7 +11,6 @@ from keras import tree
 from tqdm import tqdm
 
 from stages.lib.datasets import picture_batches
-from stages.lib.model_files import Classifier
 
 BATCH_SIZE = 32
 NOT_IN_THE_RESULT = {"name", "trainable", "kernel_initializer", "bias_initializer", "rate"}  # of what a layer computes
@@ -35,14 +34,14 @@ def _arguments(arguments: Any) -> Hashable:
     return str(tree.flatten(tree.map_structure(identify, arguments)))
 
 
-def join_networks(networks: dict[str, keras.Model]) -> keras.Model:
+def join_networks(networks: list[keras.Model]) -> keras.Model:
     """One network with the outputs of all of ``networks``, in their order, in which equal layers run once.
 
     Layers are equal where their type, their settings, their weights to the last bit and their input are; so each
     output has the very bits that its network would give alone. Three networks on one frozen VGG16 cost little more
     than one. The layers are shared with ``networks``, whose layers get other names.
     """
-    first = next(iter(networks.values())).inputs[0]
+    first = networks[0].inputs[0]
     photo = keras.Input(first.shape[1:], dtype=first.dtype, name="photo")
     made: dict[Hashable, Any] = {}
 
@@ -53,9 +52,9 @@ def join_networks(networks: dict[str, keras.Model]) -> keras.Model:
         return made[key]
 
     outputs = []
-    for name, network in networks.items():
+    for place, network in enumerate(networks):
         for operation in network.operations:
-            operation.name = f"{name}_{operation.name}"  # a network may not hold a name twice
+            operation.name = f"{operation.name}_{place}"  # a network may not hold a name twice
         copy = keras.models.clone_model(
             keras.Model(network.inputs, network.outputs),
             input_tensors=[photo],
@@ -66,18 +65,14 @@ def join_networks(networks: dict[str, keras.Model]) -> keras.Model:
     return keras.Model(photo, outputs)
 
 
-def predict_pictures(classifiers: dict[str, Classifier], files: list[Path], what: str) -> dict[str, np.ndarray]:
-    """The probabilities that each classifier gives: float32 (pictures, breeds), rows in the order of ``files``.
+def predict_pictures(joined: keras.Model, files: list[Path], what: str) -> list[np.ndarray]:
+    """The probabilities that each output of ``joined`` gives: float32 (pictures, breeds), in the order of ``files``.
 
     Pictures are read in batches of `BATCH_SIZE`, so that memory does not grow with their number.
     """
-    joined = join_networks({name: classifier.network for name, classifier in classifiers.items()})
     batches = []
     with tqdm(desc=what, total=len(files), unit="picture", mininterval=1) as bar:
         for batch in picture_batches(files, BATCH_SIZE):
             batches.append(tree.flatten(joined.predict_on_batch(batch)))
             bar.update(len(batch))
-    return {
-        name: np.concatenate(probabilities)
-        for name, probabilities in zip(classifiers, zip(*batches, strict=True), strict=True)
-    }
+    return [np.concatenate(probabilities) for probabilities in zip(*batches, strict=True)]
