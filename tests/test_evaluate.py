@@ -1,70 +1,134 @@
 """What evaluate says beside the scores: the best model, what to beware of, charts and report."""
 
+import base64
+import hashlib
+import io
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
+from PIL import Image
 
 from stages import evaluate
-from stages.lib import paths, report, score_charts
+from stages.lib import caveats, paths, report, score_charts
 from stages.lib.models import MODELS
+from stages.lib.params import load_params
 from stages.lib.scores import classification_report, compare_models, compute_scores
 
 
-def write_training_metrics(folder, values: dict[str, tuple[float, float]]) -> None:
-    (folder / paths.METRICS).mkdir()
-    for model, (accuracy, loss) in values.items():
-        content = {"best_val_accuracy": accuracy, "best_val_loss": loss}
-        (folder / paths.METRICS / f"{model}.json").write_text(json.dumps(content))
+def scores_on_val(accuracy: float, loss: float) -> dict[str, float]:
+    return {"accuracy": accuracy, "log_loss": loss}
 
 
 @pytest.mark.parametrize("best", MODELS)
-def test_best_model_has_the_highest_accuracy_on_val(best, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_training_metrics(tmp_path, {model: (0.9 if model == best else 0.8, 0.5) for model in MODELS})
-    assert evaluate.best_on_val() == best
+def test_best_model_has_the_highest_accuracy_on_val(best):
+    scores = {model: scores_on_val(0.9 if model == best else 0.8, 0.5) for model in MODELS}
+    assert evaluate.best_on_val(scores) == best
 
 
-def test_of_models_with_the_same_accuracy_on_val_the_one_with_the_lower_loss_is_best(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    values = dict.fromkeys(MODELS, (0.9, 0.5)) | {"transfer_plain": (0.9, 0.4), "finetune": (0.8, 0.1)}
-    write_training_metrics(tmp_path, values)
-    assert evaluate.best_on_val() == "transfer_plain"
+def test_of_models_with_the_same_accuracy_on_val_the_one_with_the_lower_loss_is_best():
+    scores = dict.fromkeys(MODELS, scores_on_val(0.9, 0.5))
+    scores |= {"transfer_plain": scores_on_val(0.9, 0.4), "finetune": scores_on_val(0.8, 0.1)}
+    assert evaluate.best_on_val(scores) == "transfer_plain"
 
 
 WEIGHTS = "data/weights/VGG16-bundled.weights.h5"
+IMAGENET = "data/weights/ResNet50V2-imagenet.weights.h5"
 OWN = ["beagle (1).jpg"] * 30
-BREEDS = ["Beagle"] * 30
+SUPPORT = {"Beagle": 30}
 
 
 @pytest.mark.parametrize(
-    ("photos", "breeds", "source", "weights", "expected"),
+    ("photos", "support", "source", "weights", "expected"),
     [
-        (OWN, BREEDS, "photos", "data/weights/VGG16-imagenet.weights.h5", []),
-        (OWN, BREEDS, "data/sample", "w.weights.h5", ["These are drawn pictures"]),
-        (OWN, BREEDS, "./data/../data/sample", "w.weights.h5", ["These are drawn pictures"]),
-        (["n02085620_1.jpg.png", *OWN[1:]], BREEDS, "dogs", "w.weights.h5", ["These photos are ImageNet's"]),
-        (OWN, BREEDS, "dogs", WEIGHTS, ["The backbone's weights are the bundled ones"]),
-        (OWN, ["Beagle"] * 20 + ["Akita"] * 10, "dogs", "w.weights.h5", ["Fewer than 20 test photos"]),
+        (OWN, SUPPORT, "photos", IMAGENET, []),
+        (OWN, SUPPORT, "data/sample", "w.weights.h5", ["These are drawn pictures"]),
+        (OWN, SUPPORT, "./data/../data/sample", "w.weights.h5", ["These are drawn pictures"]),
+        (["n02085620_1.jpg", *OWN[1:]], SUPPORT, "dogs", IMAGENET, ["These photos are ImageNet's, and so are the"]),
+        (OWN, SUPPORT, "data/stanford_dogs", IMAGENET, ["These photos are ImageNet's, and so are the"]),
+        (OWN, SUPPORT, "data/stanford_dogs", "w.weights.h5", ["These photos are ImageNet's, and if the"]),
+        (OWN, SUPPORT, "dogs", WEIGHTS, ["The backbone's weights are the bundled ones"]),
+        (OWN, {"Akita": 10, "Beagle": 20}, "dogs", "w.weights.h5", ["Fewer than 20 test photos"]),
+        (
+            ["n02085620_1.jpg"],
+            {"Akita": 1},
+            "dogs",
+            WEIGHTS,
+            ["These photos are ImageNet's, and so are the", "The backbone's weights are the bundled", "Fewer than 20"],
+        ),
     ],
 )
-def test_reader_is_warned_of_what_makes_numbers_mean_less(photos, breeds, source, weights, expected):
-    warnings = evaluate.find_warnings(photos, breeds, source, weights)
-    assert [warning[: len(start)] for warning, start in zip(warnings, expected, strict=True)] == expected
+def test_reader_is_warned_of_what_makes_numbers_mean_less(photos, support, source, weights, expected):
+    found = caveats.find_caveats(photos, support, source, weights)
+    assert [caveat[: len(start)] for caveat, start in zip(found, expected, strict=True)] == expected
 
 
-def test_warning_names_the_breeds_with_few_photos_and_no_other():
-    (warning,) = evaluate.find_warnings(OWN, ["Beagle"] * 20 + ["Akita"] * 10, "dogs", "w.weights.h5")
-    assert warning.endswith(": Akita (10).")
+def test_warning_names_the_breeds_with_few_photos_or_none_and_no_other():
+    (caveat,) = caveats.find_caveats(OWN, {"Akita": 10, "Beagle": 20, "Corgi": 0}, "dogs", "w.weights.h5")
+    assert caveat.endswith(": Akita (10), Corgi (0).")
+
+
+@pytest.mark.parametrize(
+    ("source", "photos", "words"),
+    [
+        ("data/sample", OWN, "30 drawn test pictures"),
+        ("photos", OWN, "30 test photos"),
+        ("photos", ["n02085620_1.jpg"] * 30, "30 ImageNet test photos"),
+    ],
+)
+def test_what_was_tested_on_is_told_where_results_are_shown(source, photos, words):
+    assert caveats.describe(30, source, photos) == words
+
+
+def judged(right: dict[str, str]) -> tuple[dict, pd.DataFrame]:
+    """Comparisons of models by their answers, such as "110": right, right, wrong."""
+    answers = {model: np.array([answer == "1" for answer in found]) for model, found in right.items()}
+    scores = dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high"), 0.5)
+    return scores, compare_models(answers, 0.95)
+
+
+def test_the_answer_in_a_sentence_says_what_the_best_beats_and_what_it_cannot_be_told_apart_from():
+    scores, comparisons = judged({"a": "0" * 40, "b": "1" * 40, "c": "1" * 40, "d": "1" * 30 + "0" * 10})
+    sentence = evaluate.answer_in_a_sentence("b", scores, comparisons, "40 test photos", 0.95)
+    assert sentence == (
+        "b, chosen on val, is right on 50.0 % of the 40 test photos (95 % interval: 50.0 % to 50.0 %); "
+        "it beats a and d and can't be told apart from c."
+    )
+    assert "is beaten by b and c and d" in evaluate.answer_in_a_sentence("a", scores, comparisons, "", 0.95)
+
+
+def test_the_hash_of_the_test_split_depends_on_its_photos_and_on_no_other():
+    manifest = pd.DataFrame({"split": ["test", "train", "test"], "sha256": ["aa", "bb", "cc"]})
+    expected = hashlib.sha256(b"aa\ncc\n").hexdigest()
+    assert evaluate.hash_of_test(manifest) == expected
+    assert evaluate.hash_of_test(manifest.assign(sha256=["aa", "dd", "cc"])) == expected
+    assert evaluate.hash_of_test(manifest.assign(sha256=["aa", "bb", "dd"])) != expected
+
+
+def test_what_is_fitted_is_fitted_on_val_and_test_changes_none_of_it():
+    generator = np.random.default_rng(1)
+    params = load_params(ROOT / "params.yaml")
+    val = evaluate.Split([], [str(number) for number in range(60)], list(generator.choice(["a", "b"], 60)))
+    on_val = generator.dirichlet([1, 1], 60)
+    fitted = []
+    for _ in range(2):
+        test = evaluate.Split([], val.photos, list(generator.choice(["a", "b"], 60)))
+        found = evaluate.judge(["a", "b"], val, on_val, test, generator.dirichlet([1, 1], 60), params)
+        fitted.append([found.scores[name] for name in ("temperature", "threshold", "val_coverage")])
+    assert fitted[0] == fitted[1]
 
 
 def test_confusion_matrix_shows_counts_with_actual_breeds_as_rows():
     actual, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0, 2])
     figure = score_charts.confusion_matrix(actual, predicted, ["a", "b", "c"], "title")
     axes = figure.axes[0]
-    numbers = np.array([int(text.get_text()) for text in axes.texts]).reshape(3, 3)
+    cells = [text.get_text().split("\n") for text in axes.texts]
+    numbers = np.array([int(count) for count, _ in cells]).reshape(3, 3)
     assert numbers.tolist() == [[1, 2, 0], [1, 1, 0], [0, 0, 1]]
+    assert [share for _, share in cells] == ["33%", "67%", "0%", "50%", "50%", "0%", "0%", "0%", "100%"]
     assert np.trace(numbers) / numbers.sum() == compute_scores(actual, np.eye(3)[predicted], 0.95)["accuracy"]
     colours = axes.collections[0].get_array().reshape(3, 3)
     np.testing.assert_allclose(colours, [[1 / 3, 2 / 3, 0], [1 / 2, 1 / 2, 0], [0, 0, 1]])
@@ -74,31 +138,84 @@ def test_confusion_matrix_shows_counts_with_actual_breeds_as_rows():
 
 def test_confusion_matrix_keeps_the_place_of_a_breed_that_never_comes_up():
     figure = score_charts.confusion_matrix(np.array([0, 2]), np.array([0, 2]), ["a", "b", "c"], "title")
-    numbers = [int(text.get_text()) for text in figure.axes[0].texts]
+    numbers = [int(text.get_text().split("\n")[0]) for text in figure.axes[0].texts]
     assert numbers == [1, 0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def report_content() -> dict:
+    """All that the report's template asks for, with names that would be markup if they were not escaped."""
+    breeds = ["<b>Bold</b>", "Other"]
+    actual = np.array([0, 1, 0, 1])
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]])
+    scores = compute_scores(actual, probabilities, 0.95) | {
+        **{"scaled_ece": 0.1, "scaled_log_loss": 0.2, "scaled_brier": 0.3, "temperature": 1.5},
+        **{"threshold": None, "val_coverage": 0.0, "coverage": 0.0, "selective_accuracy": None},
+        **{"parameters": 1000, "megabytes": 1.5},
+    }
+    comparisons = compare_models({model: probabilities.argmax(axis=1) == actual for model in MODELS}, 0.95)
+    photo = {"photo": "<i>.jpg", "actual": breeds[0], "predicted": breeds[1], "confidence": 0.5, "picture": "data:,"}
+    suspicious = photo | {"labelled": breeds[0], "suggested": breeds[1], "suggested_probability": 0.9}
+    return {
+        "answer": "All is <well>.",
+        "caveats": ["Beware of <dogs>."],
+        "subject": "4 test photos",
+        "best": "finetune",
+        "test_hash": "abc",
+        "scores": dict.fromkeys(MODELS, scores),
+        "comparisons": comparisons.assign(augmentation=False).to_dict("records"),
+        "breeds": classification_report(actual, probabilities.argmax(axis=1), breeds).to_dict("records"),
+        "charts": dict.fromkeys(evaluate.CHARTS, "data:,"),
+        "matrices": dict.fromkeys(MODELS, "data:,"),
+        "pairs": [{"one": "a", "other": "b", "one_as_other": 1, "other_as_one": 0, "sides": [[photo], []]}],
+        "worst": [photo],
+        "explained": {"Right": [], "Wrong": [photo | {"heat": "data:,"}]},
+        "suspicious_answer": "One.",
+        "suspicious": [suspicious],
+    }
 
 
 def test_report_is_one_page_that_escapes_names_and_needs_nothing_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    actual = np.array([0, 1, 0, 1])
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]])
-    scores = dict.fromkeys(MODELS, compute_scores(actual, probabilities, 0.95))
-    comparisons = compare_models({model: probabilities.argmax(axis=1) == actual for model in MODELS})
-    for picture in ("accuracy", "learning_curves", *(f"confusion/{model}" for model in MODELS)):
-        path = paths.PLOTS / f"{picture}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"picture")
-    breeds = classification_report(actual, probabilities.argmax(axis=1), ["<b>Bold</b>", "Other"])
-    verdicts = comparisons.assign(verdict="nobody knows")
-    report.write_report(scores, "finetune", "4 test photos", 0.95, breeds, verdicts, ["Beware of <dogs>."])
+    report.write_report(report_content(), load_params(ROOT / "params.yaml"))
     page = (paths.PLOTS / "report.html").read_text()
     assert "&lt;b&gt;Bold&lt;/b&gt;" in page
     assert "<b>Bold" not in page
+    assert "<i>" not in page
     assert "Beware of &lt;dogs&gt;." in page
-    assert "right on 75.0 % of the\n4 test photos" in page
-    assert page.count("data:image/png;base64,") == 7
-    assert page.count("<img") == page.count("alt=") == 7
-    assert "http" not in page.replace("http://www.w3.org", "")
+    assert page.index("All is &lt;well&gt;.") < page.index("Beware of")
+    assert page.count("75.0 %") >= len(MODELS)
+    pictures = re.findall(r"<img[^>]*>", page)
+    assert len(pictures) == 5 + 5 + 1 + 1 + 2 + 1
+    assert [
+        picture for picture in pictures if 'src="data:' not in picture or not re.search('alt="[^"]+"', picture)
+    ] == []
+    assert re.search(r"(src|href)=.?(?!data:)\w", page.replace('src="data:', "")) is None
+    assert "http" not in page
+    assert "<td>evaluate.confidence_level</td><td>0.95</td>" in page
+
+
+def test_report_is_the_same_each_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pages = []
+    for _ in range(2):
+        report.write_report(report_content(), load_params(ROOT / "params.yaml"))
+        pages.append((paths.PLOTS / "report.html").read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_a_photo_on_the_page_is_small_and_the_same_each_time(draw_photo):
+    photo = draw_photo(1, (2000, 1000))
+    found = report.embed_photo(photo)
+    content = base64.b64decode(found.removeprefix("data:image/jpeg;base64,"))
+    with Image.open(io.BytesIO(content)) as small:
+        assert small.size == (224, 112)
+    assert report.embed_photo(photo) == found
+    assert len(found) < 40_000
+
+
+def test_dvcs_page_has_the_places_that_dvc_fills_in(root):
+    page = (root / ".dvc/plots/page.html").read_text()
+    assert [name for name in ("{refresh_tag}", "{scripts}", "{plot_divs}") if page.count(name) != 1] == []
 
 
 def test_every_committed_number_of_the_sample_comes_from_drawn_pictures_that_are_hard_enough(root):

@@ -2,9 +2,11 @@
 
 import ast
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
+import seaborn as sns
 import yaml
 from pipeline_fixtures import ROOT, is_within, read_stages
 
@@ -146,7 +148,7 @@ def test_nothing_keeps_dvc_from_restoring_results_when_one_goes_back_to_earlier_
     without = {
         name for name, stage in GRAPH["stages"].items() if any(isinstance(out, dict) for out in stage.get("outs", []))
     }
-    assert without == {"evaluate"}, "its report and tables are no plots, and it runs in seconds"
+    assert without == {"evaluate"}, "DVC would take its report for a plot that it can't read"
 
 
 def test_a_plot_shows_what_a_stage_makes():
@@ -163,6 +165,22 @@ def test_each_of_the_five_models_has_a_confusion_matrix_of_its_own():
     # DVC merges two sets of predictions into one matrix where they share a plot
     confusions = [files for files, settings in all_plots() if settings.get("template") == "confusion_normalized"]
     assert confusions == [{f"plots/predictions/{model}.csv"} for model in MODELS]
+
+
+def test_a_plot_is_drawn_by_a_template_of_dvcs_or_of_ours():
+    ours = {path.stem for path in (ROOT / ".dvc/plots").glob("*.json")}
+    named = {settings["template"] for _, settings in all_plots() if "template" in settings}
+    assert named - {"simple", "bar_horizontal", "confusion_normalized"} == ours
+
+
+def test_the_templates_know_the_five_models_by_the_colours_of_the_charts():
+    colours = [
+        f"#{round(255 * r):02x}{round(255 * g):02x}{round(255 * b):02x}" for r, g, b in sns.color_palette("colorblind")
+    ]
+    for template in (ROOT / ".dvc/plots").glob("*.json"):
+        text = template.read_text()
+        assert [model for model in MODELS if f'"{model}"' not in text] == []
+        assert re.findall("#[0-9a-f]{6}", text.replace("#888888", "")) == colours[:5]
 
 
 def test_dvc_plots_shows_every_picture_that_git_keeps():

@@ -1,6 +1,7 @@
 """The pipeline as a person runs it, with tiny settings: `dvc repro`, one change at a time, and what comes of it."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -36,7 +37,12 @@ STAGES = [  # in which the whole pipeline runs on photos of one's own
     "finetune",
     "evaluate",
 ]
-SCORES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
+HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
+SCORES = [
+    *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high"),
+    *("log_loss", "brier", "ece", "temperature", "threshold", "val_coverage", "coverage", "selective_accuracy"),
+    *("scaled_log_loss", "scaled_brier", "scaled_ece", "parameters", "megabytes"),
+]
 TRAINING = ["steps", "best_step", "best_val_loss", "best_val_accuracy", "parameters"]
 
 
@@ -130,7 +136,7 @@ def test_the_first_run_leaves_nothing_unfinished_behind(repository):
 
 def test_the_scores_have_exactly_the_expected_keys(repository):
     scores = repository.json("metrics/evaluate.json")
-    assert list(scores) == [*MODELS, "best", "test_photos", "drawn"]
+    assert list(scores) == [*MODELS, "best", "test_photos", "drawn", "caveats"]
     assert all(list(scores[model]) == SCORES for model in MODELS)
     assert scores["test_photos"] == 12
     assert scores["drawn"] is False
@@ -140,6 +146,41 @@ def test_the_scores_have_exactly_the_expected_keys(repository):
 def test_the_metrics_of_a_training_have_exactly_the_expected_keys(repository, model):
     assert list(repository.json(f"metrics/{model}.json")) == TRAINING
     assert list(repository.json(f"metrics/costs/{model}.json")) == ["training_seconds", "precision"]
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize("model", MODELS)
+def test_the_headlines_for_dvc_are_those_of_the_split(repository, model, split):
+    headlines = repository.json(f"metrics/{split}/{model}.json")
+    assert list(headlines) == HEADLINES
+    scores = repository.json("metrics/evaluate.json")[model]
+    assert (headlines == {name: scores[name] for name in HEADLINES}) == (split == "test")
+
+
+def test_costs_have_a_row_a_model_and_are_the_only_place_for_seconds(repository):
+    costs = pd.read_csv(repository.root / "metrics/costs/evaluate.csv")
+    expected = ["model", "accuracy", "parameters", "megabytes", "training_seconds"]
+    assert list(costs.columns) == [*expected, "milliseconds_batch_1", "milliseconds_batch_32"]
+    assert costs["model"].tolist() == list(MODELS)
+    scores = repository.json("metrics/evaluate.json")
+    assert costs["accuracy"].tolist() == [scores[model]["accuracy"] for model in MODELS]
+    trained = [repository.json(f"metrics/costs/{model}.json")["training_seconds"] for model in MODELS]
+    assert costs["training_seconds"].tolist() == trained
+
+
+def test_evaluating_again_makes_the_same_bytes_but_for_the_costs(repository, stages, contents):
+    places = [out for out in stages["evaluate"].outs if not out.startswith("metrics/costs/")]
+
+    def read() -> dict[str, bytes]:
+        found = contents(repository.root)
+        return {name: found[name] for name in sorted(found) if is_within(name, places)}
+
+    before = read()
+    repository.python("-m", "stages.evaluate")
+    after = read()
+    repository.restore()
+    assert "plots/report.html" in before
+    assert [name for name in before if before[name] != after[name]] == []
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -178,6 +219,16 @@ def test_git_keeps_small_outputs_and_sees_nothing_of_the_bulk(repository, stages
 # One number, wherever it stands
 
 
+def read_rows(repository: Repository, table: str, model: str) -> pd.DataFrame:
+    rows = pd.read_csv(repository.root / f"plots/{table}.csv")
+    return rows[rows["model"] == model]
+
+
+def weighted_accuracy(reliability: pd.DataFrame) -> float:
+    points = reliability[reliability["scaling"] == "as saved"]
+    return np.average(points["accuracy"], weights=points["photos"])
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_metrics_predictions_confusion_matrix_and_report_have_the_same_accuracy(repository, model):
     predictions = read_predictions(repository, model)
@@ -188,7 +239,13 @@ def test_metrics_predictions_confusion_matrix_and_report_have_the_same_accuracy(
         "predictions": (predictions["actual"] == predictions["predicted"]).mean(),
         "confusion matrix": np.trace(confusion) / confusion.sum(),
         "report": np.average(report["recall"], weights=report["support"]),
+        "dvc metrics": repository.json(f"metrics/test/{model}.json")["accuracy"],
+        "risk over coverage": 1 - read_rows(repository, "risk_coverage", model)["risk"].iloc[-1],
+        "reliability": weighted_accuracy(read_rows(repository, "reliability", model)),
     }
+    page = (repository.root / "plots/report.html").read_text()
+    row = re.search(rf"<td>{model}</td><td data-label=.accuracy.>([\d.]+) %</td>", page)
+    assert row[1] == f"{100 * found['metrics']:.1f}"
     assert len({round(float(accuracy), 6) for accuracy in found.values()}) == 1, found
     assert report["support"].tolist() == confusion.sum(axis=1).tolist()
 
@@ -290,6 +347,9 @@ def test_predict_takes_the_best_model_and_tells_what_evaluate_wrote(repository, 
     assert code == 0
     assert [answer["photo"] for answer in answers] == photos
     assert [answer["breeds"][0]["breed"] for answer in answers] == predictions["predicted"].tolist()
+    threshold = repository.json("metrics/evaluate.json")[best]["threshold"]
+    sure = [threshold is not None and confidence >= threshold for confidence in predictions["confidence"]]
+    assert [answer["sure"] for answer in answers] == sure
     probabilities = [{row["breed"]: row["probability"] for row in answer["breeds"]} for answer in answers]
     assert pd.DataFrame(probabilities)[BREEDS].to_numpy() == pytest.approx(predictions[BREEDS].to_numpy(), abs=2e-6)
 
@@ -305,6 +365,44 @@ def test_predict_takes_a_model_by_name_and_by_path(repository, tmp_path, monkeyp
     assert by_name[0] == 0
     assert by_name == by_path
     assert by_name[1] != by_default[1]
+
+
+def evaluate_said(folder: Path, model: str, threshold: float | None) -> None:
+    """Have metrics/evaluate.json tell another threshold."""
+    path = folder / "metrics" / "evaluate.json"
+    evaluation = json.loads(path.read_text())
+    evaluation[model]["threshold"] = threshold
+    path.write_text(json.dumps(evaluation))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "remark"),
+    [
+        (0.0, None),
+        (0.999, "  not sure: it would be from 99.9% on"),
+        (None, "  not sure: this model never is, it did not reach evaluate.target_accuracy on val"),
+    ],
+)
+def test_predict_says_that_it_is_not_sure_and_lists_the_breeds(
+    repository, tmp_path, monkeypatch, capsys, threshold, remark
+):
+    use_models(repository, tmp_path, best="scratch_plain")
+    evaluate_said(tmp_path, "scratch_plain", threshold)
+    monkeypatch.chdir(tmp_path)
+    code, printed, _ = call_predict(monkeypatch, capsys, f"photos/{BREEDS[0]}/00.jpg")
+    lines = printed.splitlines()
+    assert code == 0
+    assert [line for line in lines if "not sure" in line] == ([remark] if remark else [])
+    assert sorted(line.split()[0] for line in lines[-len(BREEDS) :]) == BREEDS
+
+
+def test_predict_knows_no_threshold_of_a_model_from_elsewhere(repository, tmp_path, monkeypatch, capsys):
+    use_models(repository, tmp_path, best="scratch_plain")
+    shutil.copyfile(repository.root / "models/scratch_plain.keras", tmp_path / "scratch_plain.keras")
+    monkeypatch.chdir(tmp_path)
+    photo = f"photos/{BREEDS[0]}/00.jpg"
+    _, printed, _ = call_predict(monkeypatch, capsys, photo, "--model", "scratch_plain.keras", "--json")
+    assert json.loads(printed)[0]["sure"] is None
 
 
 def test_predict_goes_through_a_folder_and_names_what_is_no_picture(repository, tmp_path):
@@ -366,9 +464,14 @@ def test_dvc_plots_shows_the_curves_and_the_confusion_matrix_of_all_five_models(
     assert [model for model in MODELS if f'"text": "{model} on test' not in page] == []
 
 
-def test_dvc_metrics_shows_the_scores_of_all_five_models(repository):
+def test_dvc_metrics_shows_the_scores_of_all_five_models_in_120_columns(repository):
     shown = json.loads(repository.dvc("metrics", "show", "--json").stdout)[""]["data"]
-    assert shown["metrics/evaluate.json"]["data"] == repository.json("metrics/evaluate.json")
+    expected = {f"metrics/{split}/{model}.json" for split in ("val", "test") for model in MODELS}
+    assert set(shown) == expected
+    assert all(found["data"] == repository.json(path) for path, found in shown.items())
+    table = repository.dvc("metrics", "show").stdout.splitlines()
+    assert len(table) == 1 + len(expected)
+    assert max(map(len, table)) <= 120
 
 
 # One change at a time
@@ -382,9 +485,8 @@ def test_a_change_to_finetune_runs_finetune_and_evaluate_and_dvc_tells_what_it_d
     assert params["finetune.learning_rate"]["old"] == tiny_params()["finetune"]["learning_rate"]
     assert params["finetune.learning_rate"]["new"] == 0.01
     metrics = json.loads(repository.dvc("metrics", "diff", "--json").stdout)
-    assert set(metrics) - {"metrics/costs/finetune.json"} == {"metrics/finetune.json", "metrics/evaluate.json"}
-    assert metrics["metrics/finetune.json"]["best_val_loss"]["diff"] != 0
-    assert {key.split(".")[0] for key in metrics["metrics/evaluate.json"]} <= {"finetune", "best"}
+    assert set(metrics) == {"metrics/val/finetune.json", "metrics/test/finetune.json"}
+    assert metrics["metrics/val/finetune.json"]["log_loss"]["diff"] != 0
     repository.dvc("plots", "diff", "-o", "dvc_plots")
     page = (repository.root / "dvc_plots/index.html").read_text()
     assert [word for word in ("workspace", "HEAD", "finetune") if word not in page] == []

@@ -5,17 +5,25 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
-from sklearn.metrics import accuracy_score
+from scipy.stats import binomtest, bootstrap
+from sklearn.metrics import accuracy_score, f1_score
 from sklearn.metrics import classification_report as reference_report
 
+from stages.lib import scores
 from stages.lib.scores import (
+    accuracy_interval,
     classification_report,
     compare_models,
     compute_scores,
-    expected_calibration_error,
     in_words,
+    macro_f1_interval,
+    photos_needed,
 )
+
+KEYS = [
+    *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high"),
+    *("log_loss", "brier", "ece"),
+]
 
 
 def random_answers(seed: int, photos: int = 60, breeds: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -27,26 +35,15 @@ def test_accuracy_f1_and_log_loss_of_a_case_worked_out_by_hand():
     actual = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]])
     scores = compute_scores(actual, probabilities, 0.95)
-    assert list(scores) == ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
+    assert list(scores) == KEYS
     assert scores["accuracy"] == 0.75
     # breed 0: precision 1, recall 1/2; breed 1: precision 2/3, recall 1
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2, abs=1e-6)
     assert scores["log_loss"] == pytest.approx(-np.log([0.9, 0.4, 0.8, 0.7]).mean(), abs=1e-6)
+    # both breeds' squared differences
+    assert scores["brier"] == pytest.approx(2 * (0.1**2 + 0.6**2 + 0.2**2 + 0.3**2) / 4, abs=1e-6)
     # each confidence in a bin of its own: |1 - .9|, |0 - .6|, |1 - .8|, |1 - .7|, a quarter each
     assert scores["ece"] == pytest.approx((0.1 + 0.6 + 0.2 + 0.3) / 4, abs=1e-6)
-
-
-def test_calibration_error_averages_within_a_bin_before_it_takes_the_difference():
-    right = np.array([True, False, True, False])
-    assert expected_calibration_error(right, np.full(4, 0.5), bins=10) == 0
-    assert expected_calibration_error(right, np.full(4, 0.9), bins=10) == pytest.approx(0.4)
-    assert expected_calibration_error(np.ones(4, bool), np.ones(4)) == 0
-
-
-def test_a_confidence_on_a_bins_border_belongs_to_the_bin_below():
-    right = np.array([True, False])
-    # (0.4, 0.6] holds both: |1 - (0.6 + 0.5)| / 2; were 0.6 in the bin above: (|1 - 0.6| + |0 - 0.5|) / 2
-    assert expected_calibration_error(right, np.array([0.6, 0.5]), bins=5) == pytest.approx(0.05)
 
 
 @given(photos=st.integers(1, 400), data=st.data(), level=st.sampled_from([0.8, 0.95, 0.99]))
@@ -63,6 +60,71 @@ def test_interval_is_scipys_wilson_interval(photos, data, level):
     assert scores["accuracy_low"] <= scores["accuracy"] <= scores["accuracy_high"]
 
 
+@given(right=st.integers(0, 50), photos=st.integers(50, 500), level=st.sampled_from([0.8, 0.95]))
+@settings(max_examples=50, deadline=None)
+def test_interval_contains_the_accuracy_and_shrinks_with_more_photos(right, photos, level):
+    low, high = accuracy_interval(right, photos, level)
+    low_of_more, high_of_more = accuracy_interval(4 * right, 4 * photos, level)
+    assert -1e-12 <= low <= right / photos + 1e-12 <= high + 2e-12 <= 1 + 2e-12
+    assert high_of_more - low_of_more < high - low
+
+
+@pytest.mark.parametrize(("photos", "accuracy"), [(75, 0.9), (234, 0.7), (234, 0.95)])
+def test_interval_holds_the_true_accuracy_in_95_of_100_experiments(photos, accuracy):
+    generator = np.random.default_rng(1)
+    intervals = [accuracy_interval(right, photos, 0.95) for right in generator.binomial(photos, accuracy, 2000)]
+    assert 0.93 <= np.mean([low <= accuracy <= high for low, high in intervals]) <= 0.97
+
+
+def draw_answers(generator: np.random.Generator, rates: np.ndarray, photos: int) -> tuple[np.ndarray, np.ndarray]:
+    """Photos of breeds that are equally frequent, and answers: ``rates`` (breeds, breeds) are the rows' chances."""
+    actual = generator.integers(0, len(rates), photos)
+    predicted = (generator.random((photos, 1)) > rates.cumsum(axis=1)[actual]).sum(axis=1)
+    return actual, np.minimum(predicted, len(rates) - 1)
+
+
+RATES = np.array([[0.85, 0.1, 0.05], [0.15, 0.75, 0.1], [0.05, 0.15, 0.8]])
+
+
+def test_interval_of_macro_f1_holds_its_true_value_in_95_of_100_experiments(monkeypatch):
+    monkeypatch.setattr(scores, "RESAMPLES", 500)  # to be done in seconds; the interval's ends get a little rougher
+    generator = np.random.default_rng(1)
+    true = (2 * RATES.diagonal() / (1 + RATES.sum(axis=0))).mean()
+    held = []
+    for experiment in range(2000):
+        low, high = macro_f1_interval(*draw_answers(generator, RATES, 234), 3, 0.95, seed=experiment)
+        held.append(low <= true <= high)
+    assert 0.93 <= np.mean(held) <= 0.97
+
+
+def test_interval_of_macro_f1_is_that_of_resampled_photos():
+    actual, predicted = draw_answers(np.random.default_rng(2), RATES, 120)
+
+    def macro_f1(actual, predicted):  # scikit-learn's takes a millisecond
+        right, rows, columns = (
+            np.bincount(found, minlength=3) for found in (actual[actual == predicted], actual, predicted)
+        )
+        return (2 * right / (rows + columns)).mean()
+
+    assert macro_f1(actual, predicted) == pytest.approx(f1_score(actual, predicted, average="macro"))
+
+    reference = bootstrap(
+        (actual, predicted), macro_f1, paired=True, vectorized=False, n_resamples=2000, method="percentile", rng=3
+    ).confidence_interval
+    # either bound has a standard error of about 0.003 from 2,000 resamples
+    assert macro_f1_interval(actual, predicted, 3, 0.95, seed=1) == pytest.approx(reference, abs=0.012)
+
+
+def test_interval_of_macro_f1_is_the_same_each_time_and_shrinks_with_more_photos():
+    actual, predicted = draw_answers(np.random.default_rng(4), RATES, 100)
+    low, high = macro_f1_interval(actual, predicted, 3, 0.95, seed=1)
+    assert macro_f1_interval(actual, predicted, 3, 0.95, seed=1) == (low, high)
+    assert macro_f1_interval(actual, predicted, 3, 0.95, seed=2) != (low, high)
+    assert low < f1_score(actual, predicted, average="macro") < high
+    low_of_more, high_of_more = macro_f1_interval(np.tile(actual, 9), np.tile(predicted, 9), 3, 0.95, seed=1)
+    assert high_of_more - low_of_more == pytest.approx((high - low) / 3, rel=0.15)
+
+
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
 def test_order_of_photos_and_names_of_breeds_change_no_score(seed):
@@ -71,9 +133,51 @@ def test_order_of_photos_and_names_of_breeds_change_no_score(seed):
     order = np.random.default_rng(seed + 1).permutation(len(actual))
     assert compute_scores(actual[order], probabilities[order], 0.95) == pytest.approx(scores, abs=2e-6)
     renamed = np.array([2, 0, 3, 1])  # breed b is now called renamed[b]
-    assert compute_scores(renamed[actual], probabilities[:, np.argsort(renamed)], 0.95) == pytest.approx(
-        scores, abs=2e-6
+    again = compute_scores(renamed[actual], probabilities[:, np.argsort(renamed)], 0.95)
+    drawn = {"macro_f1_low": 0.02, "macro_f1_high": 0.02}  # from other random numbers
+    assert {name: again[name] for name in KEYS} == {
+        name: pytest.approx(scores[name], abs=drawn.get(name, 2e-6)) for name in KEYS
+    }
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_renaming_breeds_moves_the_rows_of_the_report_and_nothing_else(seed):
+    actual, probabilities = random_answers(seed)
+    predicted = probabilities.argmax(axis=1)
+    report = classification_report(actual, predicted, list("abcd")).set_index("breed")
+    renamed = np.array([2, 0, 3, 1])
+    moved = classification_report(renamed[actual], renamed[predicted], list("bdac")).set_index("breed")
+    pd.testing.assert_frame_equal(moved.loc[list("abcd")], report)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_a_breed_that_is_absent_from_test_shifts_nothing(seed):
+    actual, probabilities = random_answers(seed, breeds=3)
+    more = np.insert(probabilities, 1, 0, axis=1)  # a breed in the middle, of which there is no photo
+    shifted = np.array([0, 2, 3])[actual]
+    scores, again = compute_scores(actual, probabilities, 0.95), compute_scores(shifted, more, 0.95)
+    assert {name: again[name] for name in ("accuracy", "log_loss", "brier", "ece")} == pytest.approx(
+        {name: scores[name] for name in ("accuracy", "log_loss", "brier", "ece")}, abs=2e-6
     )
+    report = classification_report(actual, probabilities.argmax(axis=1), ["a", "c", "d"])
+    with_absent = classification_report(shifted, more.argmax(axis=1), ["a", "b", "c", "d"])
+    assert with_absent.loc[1].tolist() == ["b", 0, 0, 0, 0]
+    pd.testing.assert_frame_equal(with_absent.drop(1).reset_index(drop=True), report)
+
+
+@given(seed=st.integers(0, 1000), breeds=st.integers(2, 6))
+@settings(max_examples=20, deadline=None)
+def test_scores_are_scikit_learns(seed, breeds):
+    actual, probabilities = random_answers(seed, breeds=breeds)
+    scores = compute_scores(actual, probabilities, 0.95)
+    labels = range(breeds)
+    assert scores["accuracy"] == pytest.approx(accuracy_score(actual, probabilities.argmax(axis=1)), abs=1e-6)
+    assert scores["log_loss"] == pytest.approx(-np.log(probabilities[np.arange(60), actual]).mean(), abs=1e-6)
+    assert scores["brier"] == pytest.approx(np.square(probabilities - np.eye(breeds)[actual]).sum() / 60, abs=1e-6)
+    expected = f1_score(actual, probabilities.argmax(axis=1), labels=labels, average="macro", zero_division=0)
+    assert scores["macro_f1"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_report_agrees_with_sklearn_and_keeps_the_row_of_a_breed_that_never_comes_up():
@@ -99,7 +203,7 @@ def test_comparison_is_the_exact_binomial_test_on_photos_where_models_disagree()
     first = np.array([True] * 90 + [False] * 10)
     second = np.array([True] * 75 + [False] * 25)  # right on none that first gets wrong
     third = np.concatenate([second[5:], second[:5]])
-    comparisons = compare_models({"first": first, "second": second, "third": third})
+    comparisons = compare_models({"first": first, "second": second, "third": third}, 0.95)
     assert comparisons[["first", "second"]].to_numpy().tolist() == [
         ["first", "second"],
         ["first", "third"],
@@ -114,7 +218,7 @@ def test_comparison_is_the_exact_binomial_test_on_photos_where_models_disagree()
 
 def test_p_values_are_corrected_after_holm():
     right = {name: np.random.default_rng(i).random(80) < 0.4 + 0.12 * i for i, name in enumerate("abcd")}
-    comparisons = compare_models(right)
+    comparisons = compare_models(right, 0.95)
     ordered = comparisons.sort_values("p")
     # Holm: the k-th smallest of m is multiplied by m - k, never below the one before, never above 1
     factors = np.arange(len(ordered), 0, -1)
@@ -124,19 +228,44 @@ def test_p_values_are_corrected_after_holm():
 
 def test_models_that_are_right_on_the_same_photos_cannot_be_told_apart():
     right = np.array([True, False, True])
-    comparison = compare_models({"one": right, "two": right}).iloc[0]
-    assert (comparison["p"], comparison["p_holm"]) == (1, 1)
-    assert in_words(comparison, 0.95) == "one and two can't be told apart (p = 1)"
+    comparison = compare_models({"one": right, "two": right}, 0.95).iloc[0]
+    assert (comparison["p"], comparison["p_holm"], comparison["difference"]) == (1, 1, 0)
+    assert comparison["verdict"] == (
+        "one and two can't be told apart with 3 photos (p = 1); "
+        "about 390 would be needed to see a difference of 2 points"
+    )
 
 
 @pytest.mark.parametrize(
-    ("first_only", "second_only", "p", "words"),
+    ("first_only", "second_only", "p", "photos", "words"),
     [
-        (15, 1, 0.0052, "a beats b (p = 0.0052)"),
-        (1, 15, 0.0052, "b beats a (p = 0.0052)"),
-        (5, 4, 0.8, "a and b can't be told apart (p = 0.8)"),
+        (15, 1, 0.0042, 233, "a beats b (p = 0.0042)"),
+        (1, 15, 0.0042, 233, "b beats a (p = 0.0042)"),
+        (40, 1, 3e-12, 233, "a beats b (p < 0.0001)"),
+        (5, 4, 0.8, 233, "a and b can't be told apart with 233 photos (p = 0.8); "
+            "about 1,200 would be needed to see a difference of 2 points"),
+        (5, 4, 0.8, 5000, "a and b can't be told apart with 5000 photos (p = 0.8); "
+            "which would be enough to see a difference of 2 points"),
     ],
-)
-def test_verdict_names_the_better_model_or_says_that_nobody_knows(first_only, second_only, p, words):
+)  # fmt: skip
+def test_verdict_names_the_better_model_or_says_how_many_photos_it_would_take(
+    first_only, second_only, p, photos, words
+):
     row = {"first": "a", "second": "b", "first_only": first_only, "second_only": second_only, "p_holm": p}
-    assert in_words(pd.Series(row), 0.95) == words
+    assert in_words(pd.Series(row | {"photos_needed": 1234}), 0.95, photos) == words
+
+
+def test_photos_needed_of_a_case_worked_out_by_hand():
+    # (1.959964 * sqrt(0.1) + 0.841621 * sqrt(0.1 - 0.05 ** 2)) ** 2 / 0.05 ** 2 = 0.882614 ** 2 / 0.0025 = 311.6
+    assert photos_needed(0.1, 0.05, 0.95, power=0.8) == 312
+    assert photos_needed(0.01, 0.05, 0.95) == photos_needed(0.05, 0.05, 0.95)
+
+
+def test_a_test_with_the_photos_needed_sees_the_difference_as_often_as_was_asked_for():
+    disagreement, difference = 0.1, 0.03
+    photos = photos_needed(disagreement, difference, 0.95, power=0.8)
+    generator = np.random.default_rng(1)
+    better, worse = (disagreement + difference) / 2, (disagreement - difference) / 2
+    drawn = generator.multinomial(photos, [better, worse, 1 - disagreement], size=2000)
+    found = [binomtest(only, only + other).pvalue < 0.05 for only, other, _ in drawn]
+    assert 0.76 <= np.mean(found) <= 0.82  # the exact test is a little more careful than the formula's

@@ -30,12 +30,11 @@ def grad_cam(network: keras.Model, pictures: np.ndarray, classes: np.ndarray) ->
         float32 (n, height, width) in the resolution of the last feature maps, each scaled to a maximum of 1; all 0
         where nothing speaks for the class.
     """
-    last = network.layers[-1]
-    inner = keras.Model(network.inputs, [_last_feature_maps(network), last.input])
+    last, cut = network.layers[-1], _last_feature_maps(network)
+    maps = keras.Model(network.inputs, cut)([pictures.astype(np.float32)], training=False)
     with tf.GradientTape() as tape:
-        # two calls would be two graphs, through one of which no gradient flows
-        maps, before = inner([pictures.astype(np.float32)], training=False)
-        scores = keras.ops.matmul(before, last.kernel) + last.bias
+        tape.watch(maps)
+        scores = keras.ops.matmul(keras.Model(cut, last.input)(maps, training=False), last.kernel) + last.bias
         chosen = tf.gather(scores, classes, batch_dims=1)
     weights = tf.reduce_mean(tape.gradient(chosen, maps), axis=(1, 2), keepdims=True)
     heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)).numpy()
@@ -46,7 +45,7 @@ def grad_cam(network: keras.Model, pictures: np.ndarray, classes: np.ndarray) ->
 def overlay(picture: np.ndarray, heat: np.ndarray) -> Image.Image:
     """Lay heat (height, width) in [0, 1] over a picture (side, side, 3): dark where nothing, yellow where most."""
     photo = Image.fromarray(picture)
-    enlarged = Image.fromarray(heat.astype(np.float32)).resize(photo.size, Image.Resampling.BICUBIC)
+    enlarged = Image.fromarray(heat.astype(np.float32)).resize(photo.size, Image.Resampling.BILINEAR)
     # viridis: its brightness rises all the way, so that colour-blind people and a printer in grey can tell
     colours = colormaps["viridis"](np.clip(np.asarray(enlarged), 0, 1))[..., :3]
     return Image.blend(photo, Image.fromarray((255 * colours).astype(np.uint8)), OPACITY)

@@ -1,0 +1,32 @@
+"""What is timed, and what is not; how long it takes decides nothing."""
+
+import keras
+import pytest
+
+from stages.lib import costs
+from stages.lib.classifiers import scratch_network
+
+
+def test_networks_of_one_architecture_are_timed_once_and_others_for_themselves(monkeypatch):
+    timed = []
+    monkeypatch.setattr(costs, "milliseconds_a_photo", lambda network: timed.append(network) or {1: len(timed)})
+    first, second, other = scratch_network(32, 3, 0.1), scratch_network(32, 3, 0.5), scratch_network(32, 4, 0.1)
+    assert costs.time_networks({"first": first, "second": second, "other": other}) == {
+        "first": {1: 1},
+        "second": {1: 1},
+        "other": {1: 2},
+    }
+    assert timed == [first, other]
+
+
+def test_milliseconds_are_told_for_each_batch_size():
+    found = costs.milliseconds_a_photo(scratch_network(32, 3, 0.1))
+    assert list(found) == [1, 32]
+    assert min(found.values()) > 0
+
+
+def test_size_counts_every_weight_and_the_file(tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(bytes(1_260_000))
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    assert costs.size(network, path) == {"parameters": 16, "megabytes": pytest.approx(1.3)}
