@@ -106,8 +106,8 @@ def classification_report(actual: np.ndarray, predicted: np.ndarray, breeds: lis
 def photos_needed(disagreement: float, difference: float, confidence_level: float, power: float = POWER) -> int:
     """How many photos it takes for McNemar's test to see a difference between two accuracies.
 
-    Connor, Sample size for testing differences in proportions for the paired-sample design (Biometrics 1987), equation
-    3, two-sided, for one test alone.
+    Connor, Sample size for testing differences in proportions for the paired-sample design (Biometrics 1987), for one
+    two-sided test alone.
 
     Args:
         disagreement: the share of photos that one model gets right and the other wrong, 0 to 1; taken for
