@@ -45,6 +45,7 @@ class Data(Section):
     image_size: Annotated[int, Field(ge=32)]
     resize: Literal["crop", "pad", "squash"]
     max_pixels: Count
+    max_refused: Annotated[Number, Field(ge=0, le=1)]
     duplicate_distance: Annotated[int, Field(ge=0, le=64)]
 
 
