@@ -167,7 +167,7 @@ def load_params(path: Path = paths.PARAMS) -> Params:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is not here: run stages from the repository's root.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also dates that are none, brackets without end
         raise UserError(f"{path} is no valid YAML: {error}") from None
     try:
         return Params.model_validate(content)
