@@ -193,7 +193,8 @@ ODD_BYTES = st.sampled_from(
 )
 ODD_TEXT = st.sampled_from(
     [b"&a [*a]", b"*a", b"<<: ", b"!!python/object/apply:os.abort []", b"1e999", b".nan", b"-1", b"0x7f", b"---\n",
-     b"? ", b"[" * 500, b"{" * 500, b"\t", b"\n", b": ", b"null", b"!!binary ", b"2001-01-01", b"9" * 5000, "\u2028".encode()]
+     b"? ", b"[" * 500, b"{" * 500, b"\t", b"\n", b": ", b"null", b"!!binary ", b"2001-01-01",
+     b"9" * 5000, "\u2028".encode()]
 )  # fmt: skip
 PLACE = st.floats(0, 1, exclude_max=True)
 

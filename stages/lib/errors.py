@@ -41,7 +41,8 @@ def run(main: Callable[[], int | None]) -> None:
             file=sys.stderr,
         )
         code = 1
-    except KeyboardInterrupt:
-        print("stopped: run it again to go on from the stages that are done", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        kept = f"{stopped}; " if str(stopped) else ""
+        print(f"stopped: {kept}run it again to go on from the stages that are done", file=sys.stderr)
         code = 130
     sys.exit(code or 0)

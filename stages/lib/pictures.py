@@ -53,7 +53,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     photo = Image.new("RGB", image.size)
     for box, band in _bands(image):
         if deep:
-            values = np.asarray(band, dtype=np.float64)
+            values = np.nan_to_num(np.asarray(band, dtype=np.float64))
             band = Image.fromarray(np.clip(values * scale, 0, 255).round().astype(np.uint8))
         if band.has_transparency_data:
             band = band.convert("RGBA")
