@@ -277,7 +277,7 @@ def make_prepared(params: Params, breeds: dict[str, list[str]]) -> tuple[pd.Data
     data = params.data
     source = Path(data.source)
     files = [(file, breed) for breed, of_breed in breeds.items() for file in of_breed]
-    with whole_folder(paths.PREPARED) as folder:
+    with whole_folder(paths.PREPARED, files=len(files)) as folder:
         resized = folder / "resized"
 
         def read(file_and_breed: tuple[str, str]) -> dict:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 # no memory, no more files open at once: what the system says of itself, not of the file
 EXHAUSTED = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+# no room, or a quota that is used up
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # no room, no right, a read-only disk: nothing that a traceback would help with
-REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, *EXHAUSTED}
+REFUSALS = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS, *EXHAUSTED}
 
 
 class UserError(Exception):
@@ -33,11 +35,15 @@ def run(main: Callable[[], int | None]) -> None:
         place = f" {error.filename}" if error.filename else ""
         print(f"error: the system refuses to write or read{place}: {error.strerror}", file=sys.stderr)
         code = 1
-    except MemoryError as error:
+    except Exception as error:
+        # by its name, as to import TensorFlow for it would cost every stage two seconds
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
+            raise
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        what = (str(error).strip().splitlines() or ["none is left"])[0]
         print(
-            f"error: not enough memory: {error or 'none is left'}.\n{peak / 1e6:,.0f} MB were in use at most. Close "
-            "other programs or raise the limit, and run it again.",
+            f"error: not enough memory: {what}.\n{peak / 1e6:,.0f} MB were in use at most. Close other programs or "
+            "raise the limit, and run it again.",
             file=sys.stderr,
         )
         code = 1
