@@ -59,7 +59,7 @@ def main() -> None:
     """Run the stage."""
     params = load_params()
     pictures, breeds = find_pictures(TRAIN)
-    with whole_folder(paths.AUGMENTED) as folder:
+    with whole_folder(paths.AUGMENTED, files=len(pictures) * params.augment.copies) as folder:
         target = folder / "augmented"
         target.mkdir()
         (folder / "plain").mkdir()

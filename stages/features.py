@@ -21,7 +21,7 @@ from stages.lib.backbones import build_backbone, cut_below, last_layers
 from stages.lib.classifiers import pool
 from stages.lib.datasets import picture_batches, write_breeds, write_features
 from stages.lib.errors import run
-from stages.lib.outputs import whole_folder
+from stages.lib.outputs import reserve_room, whole_folder
 from stages.lib.params import load_params
 from stages.lib.pictures import find_pictures
 from stages.lib.precision import set_precision
@@ -33,6 +33,7 @@ def run_frozen(model: keras.Model, files: list[Path], activations_file: Path, wh
     """Run ``model`` over pictures: its activations go to a file as they are made, its pooled features are returned."""
     shape = (len(files), *model.outputs[0].shape[1:])
     activations = np.lib.format.open_memmap(activations_file, mode="w+", dtype=np.float16, shape=shape)
+    reserve_room(activations_file, paths.ACTIVATIONS)
     pooled = np.empty((len(files), model.outputs[1].shape[-1]), np.float32)
     done = 0
     with tqdm(desc=what, total=len(files), unit="picture", mininterval=1) as bar:

@@ -5,12 +5,18 @@ Makes   data/prepared/{train,val,test}/<breed>/<photo>.png, with manifest.csv an
         metrics/prepare.json, plots/class_balance.csv and .png, plots/contact_sheet.jpg
 Alone   python -m stages.prepare
 Cost    6 s for 936 photographs at 128 px on 2 cores
+
+Where too much of a breed is refused, nothing is made; which files and why then stands in
+data/prepared.partial/refused.csv.
 """
 
 import hashlib
 import os
 import shutil
+import unicodedata
+from collections import defaultdict
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -19,17 +25,26 @@ from stages.lib import charts, paths
 from stages.lib.duplicates import group_labels, near_pairs, perceptual_hashes
 from stages.lib.errors import UserError, run
 from stages.lib.outputs import whole_file, whole_folder, write_json
-from stages.lib.params import load_params
+from stages.lib.params import Params, load_params
 from stages.lib.pictures import Refused, in_parallel, is_clutter, read_photo, to_square
 from stages.lib.splits import SPLITS, assign_splits
 
 LONGEST_NAME = 240  # bytes; 255 are allowed, and the names of views are longer
 PREDICTION_COLUMNS = {"photo", "actual", "predicted", "confidence"}
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test"}
+REFUSED_LIST = Path(f"{paths.PREPARED}.partial", "refused.csv")  # where it stands if too much is refused
 LABEL_CONFLICT = "same photo in two breeds"
 PHOTO_COLUMNS = ["file", "breed", "sha256", "width", "height", "hash", "mirrored"]
 MANIFEST_COLUMNS = ["file", "breed", "split", "group", "sha256", "width", "height"]
 REFUSED_COLUMNS = ["file", "breed", "reason", "detail"]
+
+
+class TooMuchRefusedError(UserError):
+    """So much is refused that it is no accident; ``refused`` lists it."""
+
+    def __init__(self, refused: pd.DataFrame, message: str):
+        super().__init__(message)
+        self.refused = refused
 
 
 def check_names(files: list[str]) -> None:
@@ -47,23 +62,8 @@ def check_names(files: list[str]) -> None:
         )
 
 
-def find_photos(source: Path) -> dict[str, list[str]]:
-    """List each breed's files, relative to ``source`` and sorted; sub-folders of a breed belong to it.
-
-    Only a folder is a breed: a stray file beside the breeds' folders would otherwise become a class of its own.
-
-    Raises `UserError` where ``source`` is no folder or holds fewer than two breeds.
-    """
-    if not source.is_dir():
-        what = "not a folder" if source.exists() else "which does not exist; `dvc repro` makes those of data/dvc.yaml"
-        raise UserError(f"data.source must be a folder with one sub-folder a breed. Received: {source}, {what}.")
-    breeds = {}
-    for folder in sorted(source.iterdir()):
-        if folder.is_dir() and not is_clutter(folder.name):
-            # links to nowhere or to a folder are among them: to be refused, not passed over
-            found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
-            files = (path.relative_to(source) for path in found)
-            breeds[folder.name] = sorted(file.as_posix() for file in files if not any(map(is_clutter, file.parts)))
+def check_breeds(source: Path, breeds: list[str]) -> None:
+    """Raise `UserError` unless ``breeds`` are two or more names that can't be taken for each other or for a split."""
     if len(breeds) < 2:
         raise UserError(
             f"data.source must hold one sub-folder a breed, two or more of them. "
@@ -80,6 +80,65 @@ def find_photos(source: Path) -> dict[str, list[str]]:
             f"No breed may be called {', '.join(sorted(PREDICTION_COLUMNS))}, as columns of plots/predictions/*.csv "
             f"are. Received: {', '.join(sorted(reserved))}: rename the folder."
         )
+    alike = defaultdict(list)
+    for name in breeds:
+        alike[unicodedata.normalize("NFC", name).casefold()].append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            raise UserError(
+                "Breeds' names must differ in more than case or in how Unicode spells an accent: on a Mac and on "
+                f"Windows they are one folder. Received: {', '.join(map(ascii, names))}: bring them together or "
+                "rename them."
+            )
+
+
+def refuse_links(source: Path) -> None:
+    """Raise `UserError` where a link stands for a breed's folder, or leads nowhere and may have been one."""
+    links = [path for path in sorted(source.iterdir()) if path.is_symlink() and not path.is_file()]
+    faults = [str(path) for path in links if not is_clutter(path.name)]
+    if faults:
+        raise UserError(
+            "A breed must be a folder, not a link to one: DVC does not follow it, so no change of its photos would be "
+            f"noticed. Received: {', '.join(faults)}: put the folder itself there, or make data.source the place "
+            "where the folders are."
+        )
+
+
+def files_below(folder: Path) -> list[Path]:
+    """List the files below a breed's ``folder``, clutter left out; of a folder that is a link, the link itself.
+
+    Raises `OSError` where a folder can't be listed: it may hold any number of photos.
+    """
+
+    def stop(error: OSError) -> NoReturn:
+        raise error
+
+    files = []
+    for place, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not is_clutter(name)]
+        # links to folders are among the files: to be refused, not passed over
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        files += [Path(place, name) for name in (*names, *links) if not is_clutter(name)]
+    return files
+
+
+def find_photos(source: Path) -> dict[str, list[str]]:
+    """List each breed's files, relative to ``source`` and sorted; sub-folders of a breed belong to it.
+
+    Only a folder is a breed: a stray file beside the breeds' folders would otherwise become a class of its own.
+
+    Raises `UserError` where ``source`` is no folder, or its breeds or names are none that can be worked with.
+    """
+    if not source.is_dir():
+        what = "not a folder" if source.exists() else "which does not exist; `dvc repro` makes those of data/dvc.yaml"
+        raise UserError(f"data.source must be a folder with one sub-folder a breed. Received: {source}, {what}.")
+    refuse_links(source)
+    breeds = {
+        folder.name: sorted(file.relative_to(source).as_posix() for file in files_below(folder))
+        for folder in sorted(source.iterdir())
+        if folder.is_dir() and not is_clutter(folder.name)
+    }
+    check_breeds(source, list(breeds))
     check_names([file for of_breed in breeds.values() for file in of_breed])
     return breeds
 
@@ -93,25 +152,54 @@ def read_and_resize(file: str, breed: str, source: Path, target: Path, max_pixel
         return record | {"reason": refusal.reason, "detail": refusal.detail}
     picture = target / f"{file}.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
-    to_square(image, side, resize).save(picture)
-    digest = hashlib.sha256((source / file).read_bytes()).hexdigest()
+    square = to_square(image, side, resize)
+    square.save(picture)
+    with (source / file).open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
     hash_, mirrored = perceptual_hashes(image)
     return record | {
         "sha256": digest, "width": image.width, "height": image.height, "hash": hash_, "mirrored": mirrored,
+        "pixels": hashlib.sha256(square.tobytes()).digest(),
     }  # fmt: skip
 
 
 def refuse_label_conflicts(records: list[dict]) -> None:
-    """Refuse every photo that stands, byte by byte, in two breeds: nobody can tell which label is right."""
-    twins = {}
+    """Refuse every photo that stands, pixel by pixel, in two breeds: nobody can tell which label is right.
+
+    The pixels are those that the networks would see. Near duplicates in two breeds are kept (see `doubtful_labels`).
+    """
+    twins = defaultdict(list)
     for record in records:
         if not record["reason"]:
-            twins.setdefault(record["sha256"], []).append(record)
+            twins[record["pixels"]].append(record)
     for same in twins.values():
         if len({record["breed"] for record in same}) > 1:
             files = ", ".join(record["file"] for record in same)
             for record in same:
                 record.update(reason=LABEL_CONFLICT, detail=files)
+
+
+def by_reason(refused: pd.DataFrame) -> dict[str, int]:
+    """How many files each reason has refused, by its name."""
+    return refused["reason"].value_counts().sort_index().to_dict()
+
+
+def check_refused(refused: pd.DataFrame, files: dict[str, list[str]], max_refused: float) -> None:
+    """Raise `TooMuchRefusedError`, naming the breeds, where more of one than the share ``max_refused`` is refused."""
+    faults = [
+        f"{breed}: {len(of_breed)} of {len(files[breed])} files refused ("
+        + ", ".join(f"{count} {reason}" for reason, count in by_reason(of_breed).items())
+        + ")"
+        for breed, of_breed in refused.groupby("breed")
+        if len(of_breed) > max_refused * len(files[breed])
+    ]
+    if not faults:
+        return
+    raise TooMuchRefusedError(
+        refused,
+        "\n".join(faults) + f"\ndata.max_refused allows {max_refused:g} of a breed's files to be refused. "
+        f"{REFUSED_LIST} tells which and why: mend them, take them out of the folder, or raise data.max_refused.",
+    )
 
 
 def check_splits(manifest: pd.DataFrame, refused: pd.DataFrame, breeds: list[str]) -> None:
@@ -121,8 +209,7 @@ def check_splits(manifest: pd.DataFrame, refused: pd.DataFrame, breeds: list[str
         f"{breed} has too few photos: {row.sum()} can be used, which gives "
         + ", ".join(f"{row[split]} to {split}" for split in SPLITS)
         + "".join(
-            f"; {count} refused: {reason}"
-            for reason, count in refused.loc[refused["breed"] == breed, "reason"].value_counts().sort_index().items()
+            f"; {count} refused: {reason}" for reason, count in by_reason(refused[refused["breed"] == breed]).items()
         )
         for breed, row in counts[(counts == 0).any(axis=1)].iterrows()
     ]
@@ -159,7 +246,7 @@ def summarise(manifest: pd.DataFrame, pairs: np.ndarray, refused: pd.DataFrame) 
         **{split: int((manifest["split"] == split).sum()) for split in SPLITS},
         "exact_duplicate_pairs": exact,
         "near_duplicate_pairs": len(pairs) - exact,
-        "refused": {"total": len(refused), **refused["reason"].value_counts().sort_index().to_dict()},
+        "refused": {"total": len(refused), **by_reason(refused)},
     }
 
 
@@ -185,14 +272,12 @@ def draw_plots(manifest: pd.DataFrame) -> None:
     )
 
 
-def main() -> None:
-    """Run the stage."""
-    params = load_params()
+def make_prepared(params: Params, breeds: dict[str, list[str]]) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
+    """Make data/prepared of the files in ``breeds``; return the manifest, its pairs of duplicates, what is refused."""
     data = params.data
     source = Path(data.source)
-    breeds = find_photos(source)
     files = [(file, breed) for breed, of_breed in breeds.items() for file in of_breed]
-    with whole_folder(paths.PREPARED) as folder:
+    with whole_folder(paths.PREPARED, files=len(files)) as folder:
         resized = folder / "resized"
 
         def read(file_and_breed: tuple[str, str]) -> dict:
@@ -201,6 +286,7 @@ def main() -> None:
         records = in_parallel(read, files, what="prepare")
         refuse_label_conflicts(records)
         refused = pd.DataFrame([record for record in records if record["reason"]], columns=REFUSED_COLUMNS)
+        check_refused(refused, breeds, data.max_refused)
         photos = pd.DataFrame([record for record in records if not record["reason"]], columns=PHOTO_COLUMNS)
         hashes, mirrored = (photos[column].to_numpy(np.uint64) for column in ("hash", "mirrored"))
         pairs = near_pairs(hashes, mirrored, data.duplicate_distance)
@@ -209,6 +295,19 @@ def main() -> None:
         move_to_splits(resized, manifest, folder)
         manifest.to_csv(folder / "manifest.csv", index=False)
         refused.to_csv(folder / "refused.csv", index=False)
+    return manifest, pairs, refused
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    breeds = find_photos(Path(params.data.source))
+    try:
+        manifest, pairs, refused = make_prepared(params, breeds)
+    except TooMuchRefusedError as error:
+        REFUSED_LIST.parent.mkdir(parents=True)
+        error.refused.to_csv(REFUSED_LIST, index=False)
+        raise
     write_json(paths.METRICS / "prepare.json", summarise(manifest, pairs, refused))
     draw_plots(manifest)
     counts = ", ".join(f"{(manifest['split'] == split).sum()} {split}" for split in SPLITS)

@@ -220,6 +220,27 @@ def test_redirect_is_followed(server, destination):
     assert files(destination.parent) == {"images.tar": CONTENT}
 
 
+def test_redirects_without_end_are_told(server, destination):
+    server.answer = lambda handler: handler.reply(302, Location="/again")
+    with pytest.raises(UserError, match=r"Exceeded 30 redirects.*\n.*Nothing of it is here.*\n.*Without a network"):
+        fetch(server, destination, attempts=1)
+    assert not destination.exists()
+
+
+@pytest.mark.parametrize("location", ["file:///etc/hostname", "ftp://127.0.0.1/images.tar", "http://"])
+def test_redirect_to_what_is_no_web_address_is_told(server, destination, location):
+    server.answer = lambda handler: handler.reply(302, Location=location)
+    with pytest.raises(UserError, match=r"cannot download .*\n.*Nothing of it is here.*\n.*Without a network"):
+        fetch(server, destination, attempts=1)
+    assert not destination.exists()
+
+
+def test_headers_that_never_come_are_given_up_after_the_timeout(server, destination):
+    server.answer = lambda handler: handler.server.released.wait(10)
+    with pytest.raises(UserError, match=r"timed out.*\n.*Nothing of it is here"):
+        fetch(server, destination, timeout=(5, 0.1), attempts=1)
+
+
 @pytest.mark.parametrize("code", [404, 403, 416, 204])
 def test_refusal_is_told_at_once_with_what_is_kept_and_the_offline_way(server, destination, code):
     partial = keep(destination, CONTENT[:HALF])

@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -288,7 +290,8 @@ def recorded(request, first_run, stages):
 
 def test_a_stage_reads_only_what_it_declares_and_what_it_made(recorded):
     stage, read, _, _ = recorded
-    read = {path for path in read if not path.endswith((".py", ".pyc", "__pycache__"))} - {"params.yaml"}
+    read = {path for path in read if not path.endswith((".py", ".pyc", "__pycache__"))}
+    read -= {"params.yaml", "dvc.yaml"}  # dvc.yaml tells what a checkpoint of training depends on
     assert [path for path in sorted(read) if not is_within(path, {*stage.deps, *stage.outs})] == []
 
 
@@ -530,6 +533,57 @@ def test_photos_and_weights_may_lie_outside_the_repository(repository, experimen
     )
     assert ran == {"prepare", "augment", "features"}
     assert (repository.root / "data/prepared/manifest.csv").read_bytes() != before
+
+
+# Two at once
+
+
+def test_a_second_run_in_one_checkout_is_told_that_the_first_is_at_work_and_spoils_nothing(repository):
+    params = tiny_params()
+    params["finetune"]["learning_rate"] = 0.03
+    (repository.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    command = [sys.executable, "-m", "dvc", "repro"]
+    first = subprocess.Popen(
+        command, cwd=repository.root, env=repository.environment | {"PYTHONUNBUFFERED": "1"}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    said = []
+    for line in first.stdout:
+        said.append(line)
+        if line.startswith("Running stage 'finetune'"):
+            break
+    second = repository.dvc("repro", fails=True)
+    said.append(first.stdout.read())
+    assert first.wait() == 0, said
+    assert re.search(r"is busy, it is being blocked by:\s+\(PID \d+\): .*dvc repro", second.stderr)
+    assert stages_run(second.stdout) == set()
+    assert stages_run("".join(said)) == {"finetune", "evaluate"}
+    assert stages_run(repository.dvc("repro").stdout) == set()
+    repository.restore()
+
+
+def test_experiments_in_a_queue_run_two_at_a_time_and_give_what_they_give_alone(repository, experiment):
+    photos = f'"{repository.root}/photos"'  # what Git ignores is not in the folders that the workers run in
+    rates = (0.02, 0.04)
+    for rate in rates:
+        repository.dvc(
+            "exp", "run", "--queue", "--name", f"rate-{rate * 100:.0f}",
+            "-S", f"data.source={photos}", "-S", f"finetune.learning_rate={rate}",
+        )  # fmt: skip
+    repository.dvc("queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 900
+    while (status := repository.dvc("queue", "status").stdout).count("Success") < len(rates):
+        assert "Failed" not in status, repository.dvc("queue", "logs", "rate-2").stdout
+        assert time.monotonic() < deadline, status
+        time.sleep(2)
+    found = {}
+    for name in ("rate-2", "rate-4"):
+        branch = f"queued-{name}"
+        repository.dvc("exp", "branch", name, branch)
+        found[name] = json.loads(repository.git("show", f"{branch}:metrics/finetune.json"))
+    assert found["rate-2"] != found["rate-4"]
+    assert experiment(**{"data.source": photos, "finetune.learning_rate": 0.02}) <= {"prepare", "finetune", "evaluate"}
+    assert repository.json("metrics/finetune.json") == found["rate-2"]
 
 
 # Mistakes in params.yaml

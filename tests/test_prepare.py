@@ -1,8 +1,10 @@
+import ctypes
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import unicodedata
 import zipfile
 from itertools import combinations
 from pathlib import Path
@@ -91,6 +93,7 @@ CHANGES = {
     "data.image_size": SIDE,
     "data.resize": "crop",
     "data.max_pixels": 10_000,
+    "data.max_refused": 1,
     "data.duplicate_distance": 8,
 }
 
@@ -113,11 +116,12 @@ def prepared(tmp_path_factory, draw_photo, write_params):
     return folder, done.stdout
 
 
-def run_alone(folder):
+def run_alone(folder, **options):
     environment = os.environ | {"PYTHONPATH": str(Path(prepare.__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
         [sys.executable, "-m", "stages.prepare"],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
+        **options,
     )  # fmt: skip
 
 
@@ -302,10 +306,41 @@ def a_reserved_name(dogs, draw_photo):
     )
 
 
+ALIKE = (
+    "Breeds' names must differ in more than case or in how Unicode spells an accent: on a Mac and on Windows they are "
+    "one folder. Received: {}: bring them together or rename them."
+)
+LINKED = (
+    "A breed must be a folder, not a link to one: DVC does not follow it, so no change of its photos would be noticed. "
+    "Received: {}: put the folder itself there, or make data.source the place where the folders are."
+)
 REMEDY = (
     "\nEvery breed needs a photo in each split (near duplicates stay on one side): add photos, 30 a breed or more, or "
     "take the breed's folder away."
 )
+
+
+def names_that_differ_in_case(dogs, draw_photo):
+    make_breeds(dogs, draw_photo, Cairn=2, Dingo=2, cairn=2)
+    return ALIKE.format("'Cairn', 'cairn'")
+
+
+def names_that_differ_in_their_unicode(dogs, draw_photo):
+    make_breeds(dogs, draw_photo, **{"Cairn": 2, "L\u00f6wchen": 2, "Lo\u0308wchen": 2})
+    return ALIKE.format(r"'Lo\u0308wchen', 'L\xf6wchen'")
+
+
+def a_linked_breed(dogs, draw_photo):
+    make_breeds(dogs, draw_photo, Cairn=2, Dingo=2)
+    (dogs / "Samoyed").symlink_to("Cairn")
+    return LINKED.format("dogs/Samoyed")
+
+
+def breeds_that_lead_nowhere_and_in_a_circle(dogs, draw_photo):
+    make_breeds(dogs, draw_photo, Cairn=2, Dingo=2)
+    (dogs / "Samoyed").symlink_to("/media/stick/Samoyed")
+    (dogs / "Akita").symlink_to("Akita")
+    return LINKED.format("dogs/Akita, dogs/Samoyed")
 
 
 def a_breed_without_a_file(dogs, draw_photo):
@@ -369,6 +404,8 @@ def a_wrong_parameter(dogs, draw_photo):
 
 FAULTS = [
     not_there, a_file, empty, photos_without_sub_folders, one_breed, a_split, a_reserved_name,
+    names_that_differ_in_case, names_that_differ_in_their_unicode, a_linked_breed,
+    breeds_that_lead_nowhere_and_in_a_circle,
     a_breed_without_a_file, no_photo_at_all, too_few_photos, too_few_after_refusals, too_few_after_duplicates,
     a_name_that_is_too_long, names_of_another_encoding, a_wrong_parameter,
 ]  # fmt: skip
@@ -437,3 +474,140 @@ def test_a_breed_may_have_any_name(tmp_path, draw_photo, write_params, run_stage
     assert run_stage(prepare.main, tmp_path) == 0
     manifest = pd.read_csv(tmp_path / "data" / "prepared" / "manifest.csv", dtype=str, keep_default_na=False)
     assert manifest["breed"].tolist() == sorted(breeds * 10)
+
+
+def photos_of_one_breed_refused(dogs, draw_photo, kinds):
+    """Two breeds of 20; the first files of Dingo are of the ``kinds``."""
+    make_breeds(dogs, draw_photo, Cairn=20, Dingo=20)
+    for place, content in enumerate(kinds):
+        (dogs / "Dingo" / f"{place}.png").write_bytes(content)
+
+
+@pytest.mark.parametrize("max_refused", [0, 0.2])
+def test_more_refused_than_allowed_stops_the_stage_and_leaves_the_list_beside(
+    tmp_path, draw_photo, write_params, run_stage, contents, capsys, max_refused
+):
+    write_params(tmp_path / "params.yaml", **CHANGES | {"data.max_refused": max_refused})
+    photos_of_one_breed_refused(tmp_path / "dogs", draw_photo, [b"", b"", b"no photo", b"nor this", b""])
+    before = contents(tmp_path)
+    assert run_stage(prepare.main, tmp_path) == 1
+    assert capsys.readouterr().err.partition("error: ")[2] == (
+        "Dingo: 5 of 20 files refused (3 empty, 2 not a picture)\n"
+        f"data.max_refused allows {max_refused:g} of a breed's files to be refused. data/prepared.partial/refused.csv "
+        "tells which and why: mend them, take them out of the folder, or raise data.max_refused.\n"
+    )
+    after = contents(tmp_path)
+    listed = pd.read_csv(tmp_path / "data/prepared.partial/refused.csv", keep_default_na=False)
+    assert after.keys() - before.keys() == {"data/prepared.partial/refused.csv"}
+    assert listed[["file", "reason"]].to_numpy().tolist() == [
+        [f"Dingo/{place}.png", "empty" if place in (0, 1, 4) else "not a picture"] for place in range(5)
+    ]
+
+
+def test_as_many_refused_as_allowed_do_not_stop_it_and_an_earlier_list_is_gone(
+    tmp_path, draw_photo, write_params, run_stage
+):
+    photos_of_one_breed_refused(tmp_path / "dogs", draw_photo, [b""] * 4)
+    for max_refused, code in ((0.19, 1), (0.2, 0)):
+        write_params(tmp_path / "params.yaml", **CHANGES | {"data.max_refused": max_refused})
+        assert run_stage(prepare.main, tmp_path) == code
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["prepared"]
+
+
+def test_a_photo_saved_again_without_loss_in_another_breed_is_a_label_conflict_too(
+    tmp_path, draw_photo, write_params, run_stage
+):
+    write_params(tmp_path / "params.yaml", **CHANGES)
+    make_breeds(tmp_path / "dogs", draw_photo, Cairn=20, Dingo=20)
+    with Image.open(tmp_path / "dogs" / "Cairn" / "3.png") as photo:
+        photo.save(tmp_path / "dogs" / "Dingo" / "again.bmp")
+    assert run_stage(prepare.main, tmp_path) == 0
+    refused = read_table(tmp_path / "data" / "prepared" / "refused.csv")
+    both = "Cairn/3.png, Dingo/again.bmp"
+    assert refused.to_numpy().tolist() == [
+        ["Cairn/3.png", "Cairn", "same photo in two breeds", both],
+        ["Dingo/again.bmp", "Dingo", "same photo in two breeds", both],
+    ]
+
+
+ODD_NAMES = [
+    '"quoted" \'twice\'', "two\nlines", "  spaces around  ", "-rf", "--help", "🐕‍🦺", "كلب", "‮right to left", "犬",
+    unicodedata.normalize("NFD", "Löwchen"), "a&b <i>", "$x^^2$", "%s{0}", "a;b|c", "*", "?", "~", "#1", "=1+1",
+]  # fmt: skip
+
+
+def test_names_of_breeds_and_photos_may_be_as_odd_as_the_system_allows(
+    tmp_path, draw_photo, write_params, run_stage, contents, monkeypatch
+):
+    monkeypatch.setattr(prepare.charts, "SHEET_COLUMNS", 1)
+    write_params(tmp_path / "params.yaml", **CHANGES)
+    for number, breed in enumerate(ODD_NAMES):
+        for place, name in enumerate(ODD_NAMES):
+            encode(draw_photo(1000 * number + place, (32, 32)), tmp_path / "dogs" / breed / name / f"{name}.png")
+    assert run_stage(prepare.main, tmp_path) == 0
+    manifest = read_table(tmp_path / "data" / "prepared" / "manifest.csv")
+    assert sorted(manifest["file"]) == sorted(contents(tmp_path / "dogs"))
+    made = {name for name in contents(tmp_path / "data" / "prepared") if name.endswith(".png")}
+    assert made == {f"{row.split}/{row.file}.png" for row in manifest.itertuples()}
+    assert sorted(manifest["breed"].unique()) == sorted(ODD_NAMES)
+
+
+def run_with_no_more_rights_than_others():
+    """Run the stage in this folder; root would be let in everywhere, so it gives that up first."""
+
+    def give_up_roots_rights():
+        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, from what the stage is started with
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+
+    return run_alone(Path.cwd(), preexec_fn=give_up_roots_rights if os.geteuid() == 0 else None)
+
+
+def test_a_photo_that_may_not_be_read_is_refused(tmp_path, draw_photo, write_params, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path / "params.yaml", **CHANGES)
+    make_breeds(tmp_path / "dogs", draw_photo, Cairn=20, Dingo=20)
+    (tmp_path / "dogs" / "Dingo" / "3.png").chmod(0)
+    done = run_with_no_more_rights_than_others()
+    assert done.returncode == 0, done.stderr
+    refused = read_table(tmp_path / "data" / "prepared" / "refused.csv")
+    assert refused.to_numpy().tolist() == [["Dingo/3.png", "Dingo", "unreadable", "Permission denied"]]
+
+
+def test_a_folder_that_may_not_be_listed_stops_the_stage_as_any_number_of_photos_may_be_in_it(
+    tmp_path, draw_photo, write_params, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path / "params.yaml", **CHANGES)
+    make_breeds(tmp_path / "dogs", draw_photo, Cairn=20, Dingo=20)
+    (tmp_path / "dogs" / "Dingo" / "private").mkdir(mode=0)
+    done = run_with_no_more_rights_than_others()
+    assert done.returncode == 1
+    assert done.stderr == "error: the system refuses to write or read dogs/Dingo/private: Permission denied\n"
+    assert not (tmp_path / "data").exists()
+
+
+def test_links_within_a_breed_lead_round_in_no_circle(tmp_path, draw_photo, write_params, run_stage):
+    write_params(tmp_path / "params.yaml", **CHANGES)
+    make_breeds(tmp_path / "dogs", draw_photo, Cairn=20, Dingo=20)
+    for name, target in {"up": "..", "self": "self", "here": ".", "photo.png": "../Cairn/3.png"}.items():
+        (tmp_path / "dogs" / "Dingo" / name).symlink_to(target)
+    assert run_stage(prepare.main, tmp_path) == 0
+    refused = read_table(tmp_path / "data" / "prepared" / "refused.csv")
+    assert refused[["file", "reason", "detail"]].to_numpy().tolist() == [
+        ["Cairn/3.png", "same photo in two breeds", "Cairn/3.png, Dingo/photo.png"],
+        ["Dingo/here", "unreadable", "Is a directory"],
+        ["Dingo/photo.png", "same photo in two breeds", "Cairn/3.png, Dingo/photo.png"],
+        ["Dingo/self", "unreadable", "Too many levels of symbolic links"],
+        ["Dingo/up", "unreadable", "Is a directory"],
+    ]
+
+
+def test_out_of_memory_is_told_and_refuses_no_photo(tmp_path, draw_photo, write_params, run_stage, contents, capsys):
+    write_params(tmp_path / "params.yaml", **CHANGES)
+    make_breeds(tmp_path / "dogs", draw_photo, Cairn=20, Dingo=20)
+    before = contents(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stages.lib.pictures._to_rgb", lambda _: bytearray(2**62))
+        assert run_stage(prepare.main, tmp_path) == 1
+    assert "error: not enough memory: dogs/Cairn/0.png takes about 0 MB to read" in capsys.readouterr().err
+    assert contents(tmp_path) == before

@@ -1,4 +1,5 @@
 import io
+import subprocess
 import sys
 import tarfile
 
@@ -180,6 +181,44 @@ def test_archive_with_a_damaged_header_is_refused(archive, folder):
     content[last.offset + 148 : last.offset + 156] = b"badcheck"  # the header's checksum
     archive.write_bytes(content)
     with pytest.raises(UserError, match="is broken"):
+        unpack(archive, folder, ["cairn"])
+
+
+def test_sparse_member_of_few_bytes_that_unpack_to_many_is_left_out(tmp_path, archive, folder):
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(40_000_000)
+    sparse = tmp_path / "sparse.tar"
+    name = CAIRN.format(9)
+    flags = ["--sparse", "--format=gnu", f"--transform=s,.*,{name},"]
+    subprocess.run(["tar", "-cf", sparse, *flags, "-C", tmp_path, "sparse"], check=True)
+    with tarfile.open(sparse) as tar:
+        assert [(member.name, member.size) for member in tar] == [(name, 40_000_000)]
+        end = tar.offset  # before the zeros that close it
+    archive.write_bytes(sparse.read_bytes()[: end - end % 512] + archive.read_bytes())
+    assert archive.stat().st_size < 100_000
+    unpack(archive, folder, ["cairn"])
+    assert sorted(tree(folder)) == [f"cairn/n02096177_{number}.jpg" for number in (1000, 20, 3)]
+
+
+@pytest.mark.parametrize("size", [-512, -(2**40), 2**40])
+def test_member_of_an_impossible_size_does_not_send_the_reader_round_in_circles(archive, folder, size):
+    with tarfile.open(archive) as tar:
+        last = tar.getmembers()[-1]
+    content = bytearray(archive.read_bytes())
+    last.size = size
+    content[last.offset : last.offset + 512] = last.tobuf(format=tarfile.GNU_FORMAT)
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match=f"is broken: a member of {size:,} bytes"):
+        unpack(archive, folder, ["cairn"])
+    assert not folder.exists()
+
+
+def test_headers_within_headers_without_end_are_refused(archive, folder):
+    long_name = tarfile.TarInfo("././@LongLink")
+    long_name.type = tarfile.GNUTYPE_LONGNAME
+    long_name.size = 512
+    archive.write_bytes((long_name.tobuf(format=tarfile.GNU_FORMAT) + bytes(512)) * 5_000 + archive.read_bytes())
+    with pytest.raises(UserError, match="is broken: RecursionError"):
         unpack(archive, folder, ["cairn"])
 
 

@@ -46,7 +46,9 @@ def build_backbone(name: str, image_size: int, weights: Path | None = None) -> k
     if weights is not None:
         try:
             backbone.load_weights(weights)
-        except (ValueError, OSError, KeyError):  # Keras' message would print the arrays
+        except MemoryError:
+            raise
+        except Exception:  # h5py and Keras stumble over a damaged file in many ways, and would print the arrays
             raise UserError(
                 f"backbone.weights must be a .weights.h5 file of {name} without its top, as the stages of "
                 f"data/dvc.yaml make it. Received: {weights}, which does not fit."

@@ -1,11 +1,16 @@
 """Mistakes that a person can mend, told in one message instead of a traceback."""
 
 import errno
+import resource
 import sys
 from collections.abc import Callable
 
+# no memory, no more files open at once: what the system says of itself, not of the file
+EXHAUSTED = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+# no room, or a quota that is used up
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # no room, no right, a read-only disk: nothing that a traceback would help with
-REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+REFUSALS = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS, *EXHAUSTED}
 
 
 class UserError(Exception):
@@ -16,8 +21,8 @@ def run(main: Callable[[], int | None]) -> None:
     """Run a script's ``main`` and leave Python with its exit code.
 
     The exit code is what ``main`` returns (0 where it returns None), 1 where it raises `UserError`, whose message goes
-    to stderr, or where the system refuses (`REFUSALS`), and 130 where Ctrl-C ends it. Any other exception is a fault of
-    ours and keeps its traceback.
+    to stderr, or where the system refuses (`REFUSALS`) or has no memory left, and 130 where Ctrl-C ends it. Any other
+    exception is a fault of ours and keeps its traceback.
     """
     try:
         code = main()
@@ -30,7 +35,20 @@ def run(main: Callable[[], int | None]) -> None:
         place = f" {error.filename}" if error.filename else ""
         print(f"error: the system refuses to write or read{place}: {error.strerror}", file=sys.stderr)
         code = 1
-    except KeyboardInterrupt:
-        print("stopped: run it again to go on from the stages that are done", file=sys.stderr)
+    except Exception as error:
+        # by its name, as to import TensorFlow for it would cost every stage two seconds
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
+            raise
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        what = (str(error).strip().splitlines() or ["none is left"])[0]
+        print(
+            f"error: not enough memory: {what}.\n{peak / 1e6:,.0f} MB were in use at most. Close other programs or "
+            "raise the limit, and run it again.",
+            file=sys.stderr,
+        )
+        code = 1
+    except KeyboardInterrupt as stopped:
+        kept = f"{stopped}; " if str(stopped) else ""
+        print(f"stopped: {kept}run it again to go on from the stages that are done", file=sys.stderr)
         code = 130
     sys.exit(code or 0)

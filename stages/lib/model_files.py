@@ -56,8 +56,17 @@ def load_classifier(path: Path) -> Classifier:
         with zipfile.ZipFile(path) as archive:
             metadata = json.loads(archive.read(METADATA))
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
-        return Classifier(network, metadata["breeds"], metadata["resize"])
+        classifier = Classifier(network, metadata["breeds"], metadata["resize"])
+        if network.output_shape != (None, len(classifier.breeds)):
+            raise ValueError(f"it gives {network.output_shape} for {len(classifier.breeds)} breeds")
+        return classifier
     except FileNotFoundError:
         raise UserError(f"{path} is not here: `dvc repro` makes it.") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise UserError(f"{path} is no model of this pipeline, or not whole: {error}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # Keras builds whatever the file says, and stumbles over it in as many ways
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        raise UserError(
+            f"{path} is no model of this pipeline, or not whole, or of another version than Keras {keras.version()}: "
+            f"{type(error).__name__}: {first_line[:200]}"
+        ) from None

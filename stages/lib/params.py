@@ -45,6 +45,7 @@ class Data(Section):
     image_size: Annotated[int, Field(ge=32)]
     resize: Literal["crop", "pad", "squash"]
     max_pixels: Count
+    max_refused: Annotated[Number, Field(ge=0, le=1)]
     duplicate_distance: Annotated[int, Field(ge=0, le=64)]
 
 
@@ -167,7 +168,7 @@ def load_params(path: Path = paths.PARAMS) -> Params:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is not here: run stages from the repository's root.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also dates that are none, brackets without end
         raise UserError(f"{path} is no valid YAML: {error}") from None
     try:
         return Params.model_validate(content)

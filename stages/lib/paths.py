@@ -3,6 +3,8 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+GRAPH = Path("dvc.yaml")
+CHECKPOINTS = Path(".checkpoints")
 
 SAMPLE = Path("data/sample")
 STANFORD_DOGS_ARCHIVE = Path("data/stanford_dogs.tar")

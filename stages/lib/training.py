@@ -13,6 +13,7 @@ from keras import callbacks
 from tqdm import tqdm
 
 from stages.lib import paths
+from stages.lib.checkpoints import Checkpoint, remove_checkpoints
 from stages.lib.errors import UserError
 from stages.lib.model_files import Classifier, save_classifier
 from stages.lib.outputs import whole_file, write_json
@@ -46,19 +47,16 @@ def schedule(look: int, looks: int) -> float:
 class Progress(callbacks.Callback):
     """One progress bar over all steps, with the last look at val beside it."""
 
-    def __init__(self, what: str, steps: int, batch_size: int):
+    def __init__(self, what: str, steps: int, done: int, batch_size: int):
         super().__init__()
         self.batch_size = batch_size
-        self.bar = tqdm(desc=what, total=steps * batch_size, unit="picture", mininterval=1)
+        self.bar = tqdm(desc=what, total=steps * batch_size, initial=done * batch_size, unit="picture", mininterval=1)
 
     def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002, D102
         self.bar.update(self.batch_size)
 
     def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002, D102
         self.bar.set_postfix_str(f"val accuracy {logs['val_accuracy']:.3f}, val loss {logs['val_loss']:.3f}")
-
-    def on_train_end(self, logs=None):  # noqa: ARG002, D102
-        self.bar.close()
 
 
 @dataclass(frozen=True)
@@ -82,6 +80,8 @@ def train(
     Best is the look at val with the lowest log loss, the one before training included: so finetune is never worse on
     val than the head that it starts from.
 
+    A training that was stopped or killed goes on from its last look, to the same bytes (`Checkpoint`).
+
     `OPTIMIZERS` has what ``settings.optimizer`` names. Val is looked at every ``validate_every`` steps; the learning
     rate halves after half of ``patience`` looks without a lower val loss, and training stops after all of it.
 
@@ -99,25 +99,38 @@ def train(
     start = time.perf_counter()
     weights_before = model.get_weights()
     before = look_before_training(model, training.take(settings.validate_every), validation)
-    fitted = model.fit(
-        training,
-        validation_data=validation,
-        epochs=looks,
-        steps_per_epoch=settings.validate_every,
-        shuffle=False,  # the order of ``training`` is the order
-        verbose=0,
-        callbacks=[
-            callbacks.LearningRateScheduler(next_rate),
-            callbacks.ReduceLROnPlateau(factor=0.5, patience=max(1, settings.patience // 2), min_delta=0),
-            callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True),
-            callbacks.TerminateOnNaN(),
-            Progress(what, looks * settings.validate_every, settings.batch_size),
-        ],
-    )
-    looks_after = pd.DataFrame(fitted.history)
+    plateau = callbacks.ReduceLROnPlateau(factor=0.5, patience=max(1, settings.patience // 2), min_delta=0)
+    stopping = callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
+    checkpoint = Checkpoint(what, [plateau, stopping])
+    done = checkpoint.look * settings.validate_every
+    progress = Progress(what, looks * settings.validate_every, done, settings.batch_size)
+    try:
+        model.fit(
+            training.skip(done),
+            validation_data=validation,
+            initial_epoch=checkpoint.look,
+            epochs=checkpoint.look if checkpoint.finished else looks,
+            steps_per_epoch=settings.validate_every,
+            shuffle=False,  # the order of ``training`` is the order
+            verbose=0,
+            callbacks=[
+                callbacks.LearningRateScheduler(next_rate),
+                plateau,
+                stopping,
+                callbacks.TerminateOnNaN(),
+                progress,
+                checkpoint,
+            ],
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(checkpoint.kept) from None
+    finally:
+        progress.bar.close()
+    looks_after = pd.DataFrame(checkpoint.rows)
     looks_after["step"] = (looks_after.index + 1) * settings.validate_every
     trained = Trained(
-        pd.concat([before, looks_after])[HISTORY_COLUMNS].reset_index(drop=True), time.perf_counter() - start
+        pd.concat([before, looks_after])[HISTORY_COLUMNS].reset_index(drop=True),
+        checkpoint.seconds + time.perf_counter() - start,
     )
     if not np.isfinite(trained.history[["loss", "val_loss"]]).all(axis=None):
         raise UserError(f"{what} diverged: its loss is no finite number any more. Lower its learning_rate.")
@@ -151,5 +164,6 @@ def write_results(name: str, classifier: Classifier, trained: Trained, policy: s
     write_json(paths.METRICS / f"{name}.json", metrics)
     costs = {"training_seconds": round(trained.seconds, 1), "precision": policy}
     write_json(paths.COSTS / f"{name}.json", costs)
+    remove_checkpoints(name)
     best = f"val accuracy {metrics['best_val_accuracy']:.3f} at step {metrics['best_step']} of {metrics['steps']}"
     print(f"{name}: {best}")

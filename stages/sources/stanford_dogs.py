@@ -91,11 +91,22 @@ def _closest(breed: str, by_key: dict[str, str]) -> str:
 def _open(archive: Path) -> Iterator[tarfile.TarFile]:
     if not archive.is_file():
         raise UserError(f"{archive} is not there; python -m stages.sources.stanford_dogs_archive downloads it")
+    largest = archive.stat().st_size
+
+    class Member(tarfile.TarInfo):
+        def _block(self, count: int) -> int:
+            # a negative size would send Python 3.11's tarfile back to where it was, for ever (CVE-2025-8194)
+            if not 0 <= count <= largest:
+                raise tarfile.ReadError(f"a member of {count:,} bytes")
+            return super()._block(count)
+
     try:
-        with tarfile.open(archive, "r:") as tar:
+        with tarfile.open(archive, "r:", tarinfo=Member) as tar:
             yield tar
     except tarfile.TarError as error:
         raise _broken(archive, str(error)) from error
+    except (RecursionError, ValueError) as error:  # header within header without end; numbers that are none
+        raise _broken(archive, f"{type(error).__name__}: {error}") from error
 
 
 def _broken(archive: Path, trouble: str) -> UserError:
@@ -106,14 +117,17 @@ def _broken(archive: Path, trouble: str) -> UserError:
 
 
 def _index(tar: tarfile.TarFile, archive: Path) -> Photos:
-    """Find the photos in ``tar``; a member that comes twice counts as it came last, as for any tar."""
+    """Find the photos in ``tar``; a member that comes twice counts as it came last, as for any tar.
+
+    A sparse member is left out: a few bytes of it may unpack to any number.
+    """
     members = tar.getmembers()
     if members:
         _check_end(archive, members[-1])
     photos = {
         (match["breed"], match["file"]): member
         for member in members
-        if member.isreg() and (match := PHOTO.fullmatch(member.name))
+        if member.isreg() and not member.issparse() and (match := PHOTO.fullmatch(member.name))
     }
     if not photos:
         raise UserError(f"{archive} holds no photo named like Images/n02096177-cairn/n02096177_1000.jpg")

@@ -1,0 +1,150 @@
+"""Where a training stands after each look at val: kept, so that one that is killed goes on from there.
+
+DVC removes a stage's outputs before it runs the stage, so this stands outside of them, in a folder that Git and DVC
+ignore. Keras' own `BackupAndRestore` would not do: it forgets what other callbacks have seen, such as the best look.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import yaml
+from keras import callbacks
+
+from stages.lib import paths
+from stages.lib.outputs import whole_file
+
+PACKAGES = ("tensorflow", "keras", "numpy")  # another version of them may train to other bytes
+STATE = {  # of the callbacks that have any, what changes while they train
+    "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
+    "EarlyStopping": ("best", "wait", "best_epoch", "stopped_epoch"),
+}
+
+
+def _fill_in(text: str, values: dict[str, Any]) -> str:
+    """Put values for DVC's ``${section.key}`` into ``text``."""
+
+    def value(match: re.Match) -> str:
+        found = values
+        for key in match[1].split("."):
+            found = found[key]
+        return str(found)
+
+    return re.sub(r"\$\{([\w.]+)\}", value, text)
+
+
+def hash_stage(address: str) -> str:
+    """Hash all that a stage of dvc.yaml, such as "transfer@plain", depends on: params, files and `PACKAGES`."""
+    name, _, variant = address.partition("@")
+    stage = yaml.safe_load(paths.GRAPH.read_text(encoding="utf-8"))["stages"][name]
+    params = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
+    digest = hashlib.sha256(json.dumps([importlib.metadata.version(package) for package in PACKAGES]).encode())
+    for key in stage["params"]:
+        value = params
+        for part in key.split("."):
+            value = value[part]
+        digest.update(json.dumps([key, value]).encode())
+    for dep in stage["deps"]:
+        place = Path(_fill_in(dep, {**params, "item": {"variant": variant}}))
+        files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+        for path in files:
+            with path.open("rb") as file:
+                digest.update(path.as_posix().encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def remove_checkpoints(name: str) -> None:
+    """Remove what was kept of the model ``name``, by whichever params: it is trained and saved."""
+    for path in paths.CHECKPOINTS.glob(f"{name}-*.npz"):
+        path.unlink()
+
+
+class Checkpoint(callbacks.Callback):
+    """Keeps after each look at val all that training needs to go on, and goes on from it.
+
+    It has to stand behind the callbacks whose state it keeps. Where no DVC runs the stage, nothing is kept.
+
+    Attributes:
+        look: how many looks at val were there before.
+        finished: whether training had come to its end by then.
+        rows: what Keras logged of each look, those before included.
+        seconds: what was spent on them, in earlier runs.
+    """
+
+    def __init__(self, name: str, watched: list[callbacks.Callback]):
+        super().__init__()
+        self.watched = {type(callback).__name__: callback for callback in watched}
+        address = os.environ.get("DVC_STAGE")
+        self.path = paths.CHECKPOINTS / f"{name}-{hash_stage(address)}.npz" if address else None
+        self.rows = []
+        self.seconds = 0.0
+        self.finished = False
+        self.arrays = {}
+        if self.path and self.path.exists():
+            self._read()
+        self.look = len(self.rows)
+        self.started = time.perf_counter()
+
+    @property
+    def kept(self) -> str:
+        """What a run that is stopped now leaves behind, in words."""
+        if not self.path or not self.rows:
+            return "nothing of this training is kept"
+        return f"{len(self.rows)} looks at val are kept in {self.path}, and training goes on from there"
+
+    def _read(self) -> None:
+        try:
+            with np.load(self.path, allow_pickle=False) as content:
+                self.arrays = dict(content)
+            self.state = json.loads(str(self.arrays.pop("state")))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            print(f"{self.path} can't be read ({error}): training starts anew")
+            return
+        self.rows, self.seconds, self.finished = (self.state[name] for name in ("rows", "seconds", "finished"))
+        print(f"going on from {self.path}: {len(self.rows)} looks at val are done")
+
+    def _variables(self) -> list[keras.Variable]:
+        """All that training changes: weights, the state of dropout and of the optimizer."""
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def on_train_begin(self, logs=None):  # noqa: ARG002, D102
+        if not self.rows:
+            return
+        self.model.optimizer.build(self.model.trainable_variables)  # its moments, which Keras makes at the first step
+        for index, variable in enumerate(self._variables()):
+            variable.assign(self.arrays[f"variable_{index}"])
+        for name, callback in self.watched.items():
+            for attribute, value in self.state["callbacks"][name].items():
+                setattr(callback, attribute, value)
+        best = [self.arrays[f"best_{index}"] for index in range(len(self.model.weights))]
+        self.watched["EarlyStopping"].best_weights = best
+        self.arrays = {}
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002, D102
+        self.rows.append(dict(logs))
+        if not self.path:
+            return
+        state = {
+            "rows": self.rows,
+            "seconds": self.seconds + time.perf_counter() - self.started,
+            "finished": self.model.stop_training,
+            "callbacks": {
+                name: {attribute: getattr(callback, attribute) for attribute in STATE[name]}
+                for name, callback in self.watched.items()
+            },
+        }
+        arrays = {
+            f"variable_{index}": keras.ops.convert_to_numpy(variable)
+            for index, variable in enumerate(self._variables())
+        }
+        arrays |= {f"best_{index}": array for index, array in enumerate(self.watched["EarlyStopping"].best_weights)}
+        with whole_file(self.path) as partial, partial.open("wb") as file:
+            np.savez(file, state=np.array(json.dumps(state)), **arrays)

@@ -1,0 +1,221 @@
+"""A training that is stopped or killed goes on from its last look at val, and ends with the same bytes."""
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from stages.lib import paths
+from stages.lib.checkpoints import Checkpoint, hash_stage
+from stages.lib.classifiers import head_network, scratch_network
+from stages.lib.datasets import training_batches, validation_batches
+from stages.lib.errors import run
+from stages.lib.model_files import Classifier
+from stages.lib.params import Transfer
+from stages.lib.training import set_seed, train, write_results
+
+SETTINGS = Transfer(
+    steps=18, batch_size=8, optimizer="adamw", learning_rate=0.05, weight_decay=0.01, dropout=0.5, label_smoothing=0.1,
+    validate_every=3, patience=4, dense_units=16,
+)  # fmt: skip
+NAME = "transfer_plain"
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    """A folder in which DVC seems to run the stage transfer@plain."""
+    graph = {
+        "stages": {
+            "transfer": {
+                "params": ["seed", "transfer.steps"],
+                "deps": ["${data.source}", "code.py", "features/${item.variant}"],
+            }
+        }
+    }
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(graph))
+    (tmp_path / "params.yaml").write_text(
+        yaml.safe_dump({"seed": 1, "data": {"source": "photos"}, "transfer": {"steps": 30, "more": 1}})
+    )
+    for file in ("photos/a/1.jpg", "features/plain/train.npy", "features/augmented/train.npy", "code.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(file)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_STAGE", "transfer@plain")
+
+
+def of_head():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 80)
+    inputs = (np.eye(3)[labels] + generator.normal(size=(80, 3))).astype(np.float32)
+    return head_network(3, 3, 16, 0.5), inputs, labels
+
+
+def of_scratch_network():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 40)
+    inputs = generator.integers(0, 256, (40, 32, 32, 3), np.uint8)
+    return scratch_network(32, 3, 0.5), inputs, labels
+
+
+def train_and_write(make, settings):
+    """Train as a stage does, in a process of its own: from the same seed, with Keras' names counted from 0."""
+    keras.utils.clear_session()
+    set_seed(1)
+    model, inputs, labels = make()
+    half = len(labels) // 2
+    training = training_batches(inputs[:half], labels[:half], 3, settings, 1)
+    validation = validation_batches(inputs[half:], labels[half:], 3, settings.batch_size)
+    trained = train(model, training, validation, settings, NAME)
+    write_results(NAME, Classifier(model, ["x", "y", "z"], "crop"), trained, "float32")
+    return trained
+
+
+def made():
+    files = [path for place in ("metrics", "models", "plots") for path in sorted(paths.Path(place).rglob("*.*"))]
+    return {path.as_posix(): path.read_bytes() for path in files if "costs" not in path.parts}
+
+
+def rewrite(file, old, new):
+    path = paths.Path(file)
+    path.write_text(path.read_text().replace(old, new))
+
+
+def kill_after(monkeypatch, look, step):
+    """Let training end ``step`` steps after ``look`` looks at val, of this run and of those before it."""
+    original_look, original_step = Checkpoint.on_epoch_end, Checkpoint.on_train_batch_end
+
+    def on_epoch_end(self, epoch, logs=None):
+        original_look(self, epoch, logs)
+        if len(self.rows) == look and step == 0:
+            raise KilledError
+
+    def on_train_batch_end(self, batch, logs=None):
+        original_step(self, batch, logs)
+        if len(self.rows) == look and batch + 1 == step:
+            raise KilledError
+
+    monkeypatch.setattr(Checkpoint, "on_epoch_end", on_epoch_end)
+    monkeypatch.setattr(Checkpoint, "on_train_batch_end", on_train_batch_end)
+
+
+CASES = {
+    "head": (of_head, {}),
+    "sgd": (of_head, {"optimizer": "sgd"}),
+    "a learning rate that falls and a stop before the end": (of_head, {"learning_rate": 3.0, "steps": 60}),
+    "batch norm": (of_scratch_network, {"learning_rate": 0.01, "steps": 12}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bytes(monkeypatch, case):
+    make, changes = CASES[case]
+    settings = SETTINGS.model_copy(update=changes)
+    undisturbed = train_and_write(make, settings)
+    looks = len(undisturbed.history) - 1
+    expected = made()
+    if "stop" in case:
+        assert looks < settings.looks
+        assert undisturbed.history["learning_rate"].iloc[-1] < 0.6 * settings.learning_rate
+    for look, step in [(0, 2), (1, 0), (3, 1), (looks - 1, 2)]:
+        with monkeypatch.context() as patch, pytest.raises(KilledError):
+            kill_after(patch, look, step)
+            train_and_write(make, settings)
+        assert len(list(paths.CHECKPOINTS.iterdir())) == (look > 0)
+    resumed = train_and_write(make, settings)
+    assert made() == expected
+    assert resumed.history.equals(undisturbed.history)
+    assert list(paths.CHECKPOINTS.iterdir()) == []
+
+
+@pytest.mark.parametrize("case", ["head", "a learning rate that falls and a stop before the end"])
+def test_a_training_that_is_killed_before_its_model_is_saved_trains_no_further(monkeypatch, case):
+    make, changes = CASES[case]
+    settings = SETTINGS.model_copy(update=changes)
+    train_and_write(make, settings)
+    expected = made()
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr("stages.lib.training.save_classifier", lambda *_: (_ for _ in ()).throw(KilledError))
+        train_and_write(make, settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "on_train_batch_end", lambda *_: pytest.fail("trained further"))
+        train_and_write(make, settings)
+    assert made() == expected
+
+
+def test_a_training_of_other_params_starts_anew_and_leaves_what_was_kept(monkeypatch, capsys):
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        kill_after(patch, 3, 0)
+        train_and_write(of_head, SETTINGS)
+    (kept,) = paths.CHECKPOINTS.iterdir()
+    rewrite("params.yaml", "seed: 1", "seed: 2")
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        kill_after(patch, 1, 0)
+        train_and_write(of_head, SETTINGS)
+    assert "going on" not in capsys.readouterr().out
+    assert kept.exists()
+    train_and_write(of_head, SETTINGS)
+    assert "going on from" in capsys.readouterr().out
+    assert list(paths.CHECKPOINTS.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", None])
+def test_what_was_kept_and_is_damaged_costs_no_more_than_the_time(monkeypatch, capsys, content):
+    train_and_write(of_head, SETTINGS)
+    expected = made()
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        kill_after(patch, 3, 0)
+        train_and_write(of_head, SETTINGS)
+    (kept,) = paths.CHECKPOINTS.iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    train_and_write(of_head, SETTINGS)
+    assert "can't be read" in capsys.readouterr().out
+    assert made() == expected
+
+
+def test_nothing_is_kept_where_dvc_does_not_run_the_stage(monkeypatch):
+    monkeypatch.delenv("DVC_STAGE")
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        kill_after(patch, 3, 0)
+        train_and_write(of_head, SETTINGS)
+    assert not paths.CHECKPOINTS.exists()
+
+
+def test_ctrl_c_says_what_is_kept(monkeypatch, capsys):
+    def interrupted(self, batch, logs=None):  # noqa: ARG001
+        if len(self.rows) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "on_train_batch_end", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run(lambda: train_and_write(of_head, SETTINGS))
+    (kept,) = paths.CHECKPOINTS.iterdir()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"stopped: 2 looks at val are kept in {kept}, and training goes on from there; run it again to go on from the "
+        "stages that are done"
+    )
+
+
+def test_the_hash_is_of_all_that_the_stage_depends_on_and_of_nothing_else():
+    before = hash_stage("transfer@plain")
+    rewrite("params.yaml", "more: 1", "more: 2")
+    rewrite("features/augmented/train.npy", "train", "other")
+    assert hash_stage("transfer@plain") == before
+    seen = {before, hash_stage("transfer@augmented")}
+    for change in [
+        ("params.yaml", "seed: 1", "seed: 2"),
+        ("params.yaml", "steps: 30", "steps: 31"),
+        ("photos/a/1.jpg", "1", "2"),
+        ("features/plain/train.npy", "train", "other"),
+        ("code.py", "code", "other"),
+    ]:
+        rewrite(*change)
+        seen.add(hash_stage("transfer@plain"))
+    paths.Path("photos/a/1.jpg").rename("photos/a/2.jpg")
+    seen.add(hash_stage("transfer@plain"))
+    assert len(seen) == 8

@@ -1,0 +1,119 @@
+"""`dvc repro` is killed in the middle of every stage, and goes on to the same results.
+
+In full: KILLS=30 pytest -s tests/test_killed.py
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from pipeline_fixtures import Repository, stages_run
+from test_pipeline import STAGES, new_repository, tiny_params
+
+KILLS = int(os.environ.get("KILLS", "4"))
+AFTER_THE_STAGE = 1.2  # a moment may lie this far beyond a stage's seconds: where DVC saves its outputs
+RUNNING = "Running stage '"
+
+
+class Run:
+    """`dvc repro` in a process group of its own, and when it announced each stage."""
+
+    def __init__(self, repository: Repository):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", "repro"], cwd=repository.root, text=True, start_new_session=True,
+            env=repository.environment | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.lines = []
+        self.announced = {}
+        self.news = threading.Condition()
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self) -> None:
+        for line in self.process.stdout:
+            with self.news:
+                self.lines.append(line)
+                if line.startswith(RUNNING):
+                    self.announced[line.removeprefix(RUNNING).split("'")[0]] = time.monotonic()
+                self.news.notify_all()
+
+    def wait_for(self, stage: str) -> None:
+        with self.news:
+            assert self.news.wait_for(lambda: stage in self.announced or not self.reader.is_alive(), timeout=600)
+        assert stage in self.announced, "".join(self.lines)
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.finish()
+
+    def finish(self) -> int:
+        self.reader.join(timeout=1200)
+        assert not self.reader.is_alive()
+        return self.process.wait()
+
+
+def results(root: Path) -> dict[str, bytes]:
+    """All that the pipeline made, but for the seconds that it took and the pages and charts that tell them."""
+    made = {}
+    for place in ("metrics", "plots", "models", "data/prepared", "data/augmented", "data/features"):
+        for path in sorted((root / place).rglob("*")):
+            if path.is_file() and "costs" not in path.parts and path.name != "report.html":
+                made[path.relative_to(root).as_posix()] = path.read_bytes()
+    return made
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What a run that nobody kills makes, and the seconds from each stage's start to the next's."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    run = Run(new_repository(root, tiny_params()))
+    assert run.finish() == 0, "".join(run.lines)
+    starts = [*run.announced.values(), time.monotonic()]
+    seconds = {stage: end - start for stage, start, end in zip(run.announced, starts, starts[1:], strict=False)}
+    assert list(seconds) == STAGES
+    return results(root), seconds
+
+
+def rounds(count: int) -> list[list[str]]:
+    """Which stages to kill ``count`` runs in: each in turn, so the fewest of all have one kill less than the others."""
+    if count < len(STAGES):
+        return [sorted(random.Random(1).sample(STAGES, count), key=STAGES.index)]
+    whole, rest = divmod(count, len(STAGES))
+    return [STAGES] * whole + ([STAGES[:rest]] if rest else [])
+
+
+def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_bytes(undisturbed, tmp_path):
+    expected, seconds = undisturbed
+    generator = random.Random(2)
+    kills, gone_on = [], 0
+    for number, stages in enumerate(rounds(KILLS)):
+        root = tmp_path / str(number)
+        root.mkdir()
+        repository = new_repository(root, tiny_params())
+        for stage in stages:
+            run = Run(repository)
+            run.wait_for(stage)
+            share = generator.uniform(0, AFTER_THE_STAGE)
+            time.sleep(share * seconds[stage])
+            run.kill()
+            kills.append({"stage": stage, "share": round(share, 2)})
+            gone_on += sum(line.startswith("going on from") for line in run.lines)
+        last = Run(repository)
+        assert last.finish() == 0, "".join(last.lines)
+        gone_on += sum(line.startswith("going on from") for line in last.lines)
+        made = results(root)
+        assert made.keys() == expected.keys()
+        assert [name for name in expected if made[name] != expected[name]] == []
+        assert [path for path in root.rglob("*.partial") if ".dvc" not in path.parts] == []
+        assert list(root.glob(".checkpoints/*")) == []
+        assert stages_run(repository.dvc("repro").stdout) == set()
+    print(f"\n{len(kills)} kills, {gone_on} trainings went on: {json.dumps(kills)}")
+    assert len(kills) == KILLS

@@ -1,0 +1,193 @@
+"""Files from others: models and weights that are cut short, changed, of another version or none at all."""
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from stages.lib.backbones import build_backbone, write_weights
+from stages.lib.classifiers import head_network, scratch_network
+from stages.lib.datasets import read_features
+from stages.lib.errors import UserError
+from stages.lib.model_files import Classifier, load_classifier, save_classifier
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    save_classifier(Classifier(scratch_network(32, 3, dropout=0.1), ["x", "y", "z"], "crop"), path)
+    return path
+
+
+@pytest.fixture
+def complaint():
+    """Load a file as a model, and give the one line that tells why it is none."""
+
+    def load(path):
+        with pytest.raises(UserError) as raised:
+            load_classifier(path)
+        (line,) = str(raised.value).splitlines()
+        assert line.startswith(f"{path} is no model of this pipeline, or not whole, or of another version than Keras ")
+        return line
+
+    return load
+
+
+def rewrite(source, target, **contents):
+    """Copy a zip file with other contents for the members that are named, without their extensions."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            change = contents.get(name.split(".")[0])
+            new.writestr(name, change(old.read(name)) if change else old.read(name))
+
+
+def edit(change):
+    """Make of ``change``, which edits a JSON object in place, a function of its bytes."""
+
+    def edited(content):
+        data = json.loads(content)
+        change(data)
+        return json.dumps(data)
+
+    return edited
+
+
+@pytest.mark.parametrize("kept", [0, 0.001, 0.1, 0.5, 0.9, 0.999])
+def test_a_model_that_is_cut_short_is_one_clear_line(saved, tmp_path, complaint, kept):
+    content = saved.read_bytes()
+    (tmp_path / "cut.keras").write_bytes(content[: int(kept * len(content))])
+    complaint(tmp_path / "cut.keras")
+
+
+@pytest.mark.parametrize("place", np.linspace(0.001, 0.999, 25).tolist())
+def test_a_model_with_a_damaged_stretch_is_one_clear_line(saved, tmp_path, complaint, place):
+    content = bytearray(saved.read_bytes())
+    start = int(place * (len(content) - 64))
+    content[start : start + 64] = bytes(byte ^ 0xFF for byte in content[start : start + 64])
+    (tmp_path / "damaged.keras").write_bytes(content)
+    complaint(tmp_path / "damaged.keras")
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x89HDF\r\n\x1a\n", b"PK\x05\x06" + bytes(18)])
+def test_a_file_that_is_no_model_is_one_clear_line(tmp_path, complaint, content):
+    (tmp_path / "other.keras").write_bytes(content)
+    complaint(tmp_path / "other.keras")
+
+
+def test_a_folder_and_other_files_of_numbers_are_no_model(tmp_path, complaint):
+    (tmp_path / "folder.keras").mkdir()
+    complaint(tmp_path / "folder.keras")
+    np.savez(tmp_path / "numbers.npz", numbers=np.arange(3))
+    complaint(tmp_path / "numbers.npz")
+
+
+def test_a_model_of_keras_that_is_not_of_this_pipeline_is_one_clear_line(tmp_path, complaint):
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(tmp_path / "foreign.keras")
+    assert "'breeds'" in complaint(tmp_path / "foreign.keras")
+
+
+def other_layer(config):
+    config["config"]["layers"][1]["class_name"] = "RescalingOfKeras9"
+
+
+def other_module(config):
+    config["config"]["layers"][1] |= {"module": "keras9.layers", "registered_name": "Nine"}
+
+
+def other_argument(config):
+    config["config"]["layers"][1]["config"]["of_keras_9"] = True
+
+
+def no_layers(config):
+    del config["config"]["layers"]
+
+
+@pytest.mark.parametrize("change", [other_layer, other_module, other_argument, no_layers])
+def test_a_model_of_another_version_is_one_clear_line(saved, tmp_path, complaint, change):
+    rewrite(saved, tmp_path / "newer.keras", config=edit(change))
+    complaint(tmp_path / "newer.keras")
+
+
+@pytest.mark.parametrize("metadata", ["[]", "1", "{}", '{"breeds": ["x"], "resize": "crop"}', "{", "\udcff"])
+def test_a_model_whose_metadata_are_others_is_one_clear_line(saved, tmp_path, complaint, metadata):
+    content = metadata.encode(errors="surrogateescape")
+    rewrite(saved, tmp_path / "other.keras", metadata=lambda _: content)
+    complaint(tmp_path / "other.keras")
+
+
+def test_code_in_a_model_is_not_run(tmp_path, complaint):
+    trap = str(tmp_path / "sprung")
+    photo = keras.Input((32, 32, 3))
+    layer = keras.layers.Lambda(lambda x: (open(trap, "w"), x)[1], output_shape=(32, 32, 3))  # noqa: PTH123, SIM115
+    keras.Model(photo, layer(photo)).save(tmp_path / "lambda.keras")
+    Path(trap).unlink(missing_ok=True)
+    with zipfile.ZipFile(tmp_path / "lambda.keras", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("metadata.json", json.dumps({"breeds": ["x"], "resize": "crop"}))
+    assert "ambda" in complaint(tmp_path / "lambda.keras")
+    assert not Path(trap).exists()
+
+
+def test_features_with_pickled_objects_in_them_are_not_opened(tmp_path):
+    np.save(tmp_path / "train.npy", np.array([{"an": "object"}]), allow_pickle=True)
+    with pytest.raises(ValueError, match="Array can't be memory-mapped: Python objects in dtype"):
+        read_features(tmp_path, "train")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "VGG16.weights.h5"
+    write_weights(build_backbone("VGG16", 32), path)
+    return path
+
+
+def cut_in_half(path):
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def cut_to_nothing(path):
+    path.write_bytes(b"")
+
+
+def replace_by_text(path):
+    path.write_text("no weights")
+
+
+def damage_the_header(path):
+    with path.open("r+b") as file:
+        file.seek(48)
+        file.write(b"\xff" * 64)
+
+
+def empty_it(path):
+    with h5py.File(path, "w"):
+        pass
+
+
+def take_a_layer_away(path):
+    with h5py.File(path, "r+") as file:
+        del file["layers/conv2d_5"]
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+@pytest.mark.parametrize(
+    "damage", [cut_in_half, cut_to_nothing, replace_by_text, damage_the_header, empty_it, take_a_layer_away]
+)
+def test_damaged_weights_are_one_clear_line(weights, tmp_path, damage):
+    path = tmp_path / "own.weights.h5"
+    shutil.copyfile(weights, path)
+    damage(path)
+    with pytest.raises(UserError, match=r"backbone\.weights must be .* of VGG16 .* Received: .*, which does not fit\."):
+        build_backbone("VGG16", 32, path)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_weights_of_another_network_are_one_clear_line(tmp_path):
+    write_weights(head_network(3, 3, 4, 0.0), tmp_path / "head.weights.h5")
+    with pytest.raises(UserError, match="which does not fit"):
+        build_backbone("VGG16", 32, tmp_path / "head.weights.h5")

@@ -1,0 +1,118 @@
+"""The same photos and params give the same prepared data, views and features, whatever else is different."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.lib.backbones import build_backbone, write_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGES = ("prepare", "augment", "features")
+MADE = ("data", "metrics", "plots")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory, draw_photo):
+    """Photos of two breeds by name, and a file of weights."""
+    folder = tmp_path_factory.mktemp("source")
+    photos = {}
+    for breed in ("Cairn", "Löwchen"):
+        for number in range(24):
+            path = folder / "photo.jpg"
+            draw_photo(number + 100 * (breed == "Cairn"), (150, 130)).save(path)
+            photos[f"{breed}/{number}.jpg"] = path.read_bytes()
+    photos["Cairn/twin.jpg"] = photos["Cairn/3.jpg"]
+    photos["Cairn/whose.jpg"] = photos["Löwchen/5.jpg"]
+    photos["Löwchen/notes.txt"] = b"refused"
+    write_weights(build_backbone("VGG16", 64), folder / "VGG16.weights.h5")
+    return photos, folder / "VGG16.weights.h5"
+
+
+@pytest.fixture(scope="module")
+def run_in(source, tmp_path_factory, write_params, contents):
+    """Run the three stages in a checkout of its own, and give the bytes of all that they make."""
+    photos, weights = source
+
+    def run(order=sorted, cores=None, precision="float32", more=None, **environment):
+        checkout = tmp_path_factory.mktemp("checkout")
+        for name in order(photos):
+            path = checkout / "photos" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(photos[name])
+        for name, content in (more or {}).items():
+            (checkout / "photos" / name).write_bytes(content)
+        changes = {"data.source": "photos", "data.image_size": 64, "augment.copies": 2, "precision": precision}
+        write_params(checkout / "params.yaml", **changes, **{"backbone.weights": str(weights)})
+        for stage in STAGES:
+            subprocess.run(
+                [sys.executable, "-m", f"stages.{stage}"], cwd=checkout, check=True, capture_output=True, timeout=600,
+                env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+                preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
+            )  # fmt: skip
+        return {name: content for name, content in contents(checkout).items() if name.startswith(MADE)}
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def first(run_in):
+    return run_in()
+
+
+def differing(one, other):
+    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
+def shuffled(names):
+    return random.Random(1).sample(sorted(names), len(names))
+
+
+def test_another_checkout_order_of_files_and_hash_seed_give_the_same_bytes(first, run_in):
+    assert len(first) > 100
+    assert {"data/features/plain/train.npy", "data/prepared/refused.csv"} <= first.keys()
+    assert differing(first, run_in(order=shuffled, PYTHONHASHSEED="1")) == []
+    assert differing(first, run_in(order=lambda names: sorted(names)[::-1], PYTHONHASHSEED="12345")) == []
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core only")
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_one_thread_and_two_give_the_same_bytes(run_in, precision):
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    one, two = (
+        run_in(
+            cores=set(cores[:count]), precision=precision, OMP_NUM_THREADS=str(count),
+            TF_NUM_INTRAOP_THREADS=str(count), TF_NUM_INTEROP_THREADS=str(count),
+        )
+        for count in (1, 2)
+    )  # fmt: skip
+    assert differing(one, two) == []
+
+
+def test_a_photo_more_moves_two_others_of_its_breed_at_most_and_changes_no_other_photos_picture_or_views(
+    first, run_in, draw_photo, tmp_path
+):
+    draw_photo(500, (150, 130)).save(tmp_path / "new.jpg")
+    more = run_in(more={"Cairn/new.jpg": (tmp_path / "new.jpg").read_bytes()})
+    pictures, more_pictures = (
+        {name.split("/", 3)[3]: (name.split("/")[2], content) for name, content in made.items()
+         if name.startswith("data/prepared/") and name.endswith(".png")}
+        for made in (first, more)
+    )  # fmt: skip
+    assert more_pictures.keys() - pictures.keys() == {"Cairn/new.jpg.png"}
+    moved = {name for name in pictures if pictures[name][0] != more_pictures[name][0]}
+    assert len(moved) <= 2
+    assert all(name.startswith("Cairn/") for name in moved)
+    assert [name for name in pictures if pictures[name][1] != more_pictures[name][1]] == []
+    views, more_views = (
+        {name: content for name, content in made.items() if name.startswith("data/augmented/") and ".png" in name}
+        for made in (first, more)
+    )
+    gone_or_new = {name.split("/", 3)[3].rsplit(".", 2)[0] + ".png" for name in views.keys() ^ more_views.keys()}
+    assert gone_or_new <= moved | {"Cairn/new.jpg.png"}
+    kept = views.keys() & more_views.keys()
+    assert len(kept) > 40
+    assert [name for name in kept if views[name] != more_views[name]] == []
