@@ -28,7 +28,7 @@ from stages.lib.model_files import Classifier, load_classifier
 from stages.lib.models import MODELS, VARIANTS
 from stages.lib.outputs import whole_file, whole_folder, write_json
 from stages.lib.params import Params, load_params
-from stages.lib.pictures import find_pictures, read_pictures
+from stages.lib.pictures import find_pictures, read_picture
 from stages.lib.predictions import join_networks, predict_pictures
 from stages.lib.report import embed_chart, embed_photo, percent, write_report
 from stages.lib.scores import classification_report, compare_models, compute_scores
@@ -164,7 +164,7 @@ def find_suspicious_labels(manifest: pd.DataFrame, seed: int) -> pd.DataFrame | 
         split = read_split(name)
         if split.breeds != breeds:
             raise ValueError(f"data/features/plain/{name}.csv does not follow the order of data/prepared/{name}")
-        features.append(found)
+        features.append(found[:])
         photos.append(pd.DataFrame({"photo": split.photos, "split": name, "labelled": breeds}))
     table = pd.concat(photos, ignore_index=True)
     breeds = sorted(table["labelled"].unique())
@@ -253,7 +253,7 @@ def explain(classifier: Classifier, rows: pd.DataFrame, files: dict[str, Path]) 
     """The rows with their pictures, and over them where the network looked."""
     if rows.empty:
         return []
-    pictures = read_pictures([files[photo] for photo in rows["photo"]])
+    pictures = np.stack([read_picture(files[photo]) for photo in rows["photo"]])
     heats = grad_cam(classifier.network, pictures, encode(rows["predicted"], classifier.breeds))
     return [
         {**row, "heat": embed_photo(overlay(picture, heat))}

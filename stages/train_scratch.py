@@ -8,13 +8,15 @@ Cost    50 to 85 s for 800 steps of 32 at 128 px on 2 cores
 """
 
 from stages.lib import paths
+from stages.lib.arrays import Rows
 from stages.lib.classifiers import scratch_network
 from stages.lib.datasets import encode, training_batches, validation_batches
 from stages.lib.errors import run
 from stages.lib.model_files import Classifier
 from stages.lib.models import parse_variant
+from stages.lib.outputs import scratch_folder
 from stages.lib.params import load_params
-from stages.lib.pictures import find_pictures, read_pictures
+from stages.lib.pictures import decode_pictures, find_pictures
 from stages.lib.precision import set_precision
 from stages.lib.training import set_seed, train, write_results
 
@@ -30,13 +32,16 @@ def main() -> None:
     files, breeds = find_pictures(paths.PREPARED / "train", paths.AUGMENTED / variant)
     val_files, val_breeds = find_pictures(paths.PREPARED / "val")
     names = sorted(set(breeds))
-    pictures, val_pictures = read_pictures(files), read_pictures(val_files)
-
-    model = scratch_network(pictures.shape[1], len(names), settings.dropout)
-    training = training_batches(pictures, encode(breeds, names), len(names), settings, params.seed)
-    validation = validation_batches(val_pictures, encode(val_breeds, names), len(names), settings.batch_size)
     name = f"scratch_{variant}"
-    trained = train(model, training, validation, settings, what=name)
+
+    with scratch_folder(paths.MODELS / name) as folder:
+        decode_pictures(files, folder / "train.npy")
+        decode_pictures(val_files, folder / "val.npy")
+        pictures, val_pictures = Rows(folder / "train.npy"), Rows(folder / "val.npy")
+        model = scratch_network(pictures.shape[1], len(names), settings.dropout)
+        training = training_batches(pictures, encode(breeds, names), len(names), settings, params.seed)
+        validation = validation_batches(val_pictures, encode(val_breeds, names), len(names), settings.batch_size)
+        trained = train(model, training, validation, settings, what=name)
     write_results(name, Classifier(model, names, params.data.resize), trained, policy)
 
 

@@ -13,10 +13,11 @@ import tensorflow as tf
 from PIL import Image
 
 from stages import prepare
+from stages.lib.arrays import write_rows
 from stages.lib.classifiers import scratch_network
 from stages.lib.errors import UserError, run
 from stages.lib.model_files import Classifier, save_classifier
-from stages.lib.outputs import reserve_room, whole_file
+from stages.lib.outputs import whole_file
 
 ROOT = Path(__file__).resolve().parent.parent
 MEGABYTE = 10**6
@@ -127,19 +128,17 @@ def test_a_model_that_finds_no_room_leaves_the_earlier_one(small_disk, contents)
 
 
 def test_an_array_in_a_file_has_its_room_before_it_is_filled_or_says_what_it_needs(small_disk):
-    # without, the system would kill the process at the first page that finds no room
-    for name, count in (("small", 100_000), ("large", 300_000)):
-        file = small_disk.root / f"{name}.npy"
-        np.lib.format.open_memmap(file, mode="w+", dtype=np.float64, shape=(count,))
-        if name == "small":
-            reserve_room(file, Path("data/activations"))
-            assert file.stat().st_blocks * 512 >= 8 * count
-            file.unlink()
-        else:
-            with pytest.raises(
-                UserError, match=r"no room on the disk for data/activations: it needs 2\.4 MB, and 1\.0 MB are free"
-            ):
-                reserve_room(file, Path("data/activations"))
+    small, large = small_disk.root / "small.npy", small_disk.root / "large.npy"
+    with write_rows(small, (100_000,), np.float64) as append:
+        assert small.stat().st_blocks * 512 >= 800_000
+        append(np.arange(100_000))
+    np.testing.assert_array_equal(np.load(small), np.arange(100_000))
+    small.unlink()
+    with (
+        pytest.raises(UserError, match=rf"no room on the disk for {large}: it needs 2\.4 MB, and 1\.0 MB are free"),
+        write_rows(large, (300_000,), np.float64),
+    ):
+        pass
 
 
 LIMITED = """

@@ -13,10 +13,10 @@ from PIL import Image, features
 from stages.lib.pictures import (
     FORMATS,
     Refused,
+    decode_pictures,
     find_pictures,
     in_parallel,
     read_photo,
-    read_pictures,
     to_square,
 )
 
@@ -373,7 +373,7 @@ def test_parallel_work_keeps_the_order_of_the_items_and_passes_errors_on():
         in_parallel(lambda item: 1 // item, [1, 0], what="test")
 
 
-def test_prepared_pictures_are_found_and_read_in_the_order_of_their_names(tmp_path):
+def test_prepared_pictures_are_found_and_decoded_in_the_order_of_their_names(tmp_path):
     names = ["B/x.png", "A/z.png", "A/sub folder/y.png", "A/a.png"]
     for number, name in enumerate(names):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -383,9 +383,19 @@ def test_prepared_pictures_are_found_and_read_in_the_order_of_their_names(tmp_pa
     files, breeds = find_pictures(tmp_path)
     assert [file.relative_to(tmp_path).as_posix() for file in files] == sorted(names)
     assert breeds == ["A", "A", "A", "B"]
-    pictures = read_pictures(files)
+    decode_pictures(files, tmp_path / "pictures.npy")
+    pictures = np.load(tmp_path / "pictures.npy")
     assert (pictures.shape, pictures.dtype) == ((4, 4, 4, 3), np.uint8)
     assert pictures[:, 0, 0, 0].tolist() == [names.index(name) for name in sorted(names)]
+
+
+def test_more_pictures_than_are_decoded_at_once_all_arrive_in_order(tmp_path):
+    files = [tmp_path / f"{number:03}.png" for number in range(600)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (2, 2), (*divmod(number, 256), 0)).save(file)
+    decode_pictures(files, tmp_path / "pictures.npy")
+    pictures = np.load(tmp_path / "pictures.npy").astype(int)
+    assert (pictures[:, 0, 0, 0] * 256 + pictures[:, 0, 0, 1]).tolist() == list(range(600))
 
 
 def test_this_pillow_reads_all_formats():

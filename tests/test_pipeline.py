@@ -18,10 +18,11 @@ from sklearn.metrics import confusion_matrix
 
 from stages import predict
 from stages.lib.backbones import build_backbone, write_weights
+from stages.lib.datasets import picture_batches
 from stages.lib.errors import run
 from stages.lib.model_files import load_classifier
 from stages.lib.models import MODELS
-from stages.lib.pictures import find_pictures, read_pictures
+from stages.lib.pictures import find_pictures
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS_PER_BREED = 16
@@ -147,7 +148,11 @@ def test_the_scores_have_exactly_the_expected_keys(repository):
 @pytest.mark.parametrize("model", MODELS)
 def test_the_metrics_of_a_training_have_exactly_the_expected_keys(repository, model):
     assert list(repository.json(f"metrics/{model}.json")) == TRAINING
-    assert list(repository.json(f"metrics/costs/{model}.json")) == ["training_seconds", "precision"]
+    assert list(repository.json(f"metrics/costs/{model}.json")) == [
+        "training_seconds",
+        "pictures_per_second",
+        "precision",
+    ]
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
@@ -264,7 +269,7 @@ def test_a_saved_model_gives_the_predictions_that_were_written(repository, model
     classifier = load_classifier(repository.root / f"models/{model}.keras")
     assert classifier.breeds == BREEDS
     files, _ = find_pictures(repository.root / "data/prepared/test")
-    probabilities = classifier.network.predict(read_pictures(files), batch_size=32, verbose=0)
+    probabilities = classifier.network.predict(picture_batches(files, 32), verbose=0)
     written = read_predictions(repository, model, dtype=str)[BREEDS]
     assert [[f"{value:.6f}" for value in row] for row in probabilities] == written.to_numpy().tolist()
 

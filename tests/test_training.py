@@ -148,7 +148,11 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, monkey
         "best_val_accuracy",
         "parameters",
     ]
-    assert list(json.loads((paths.COSTS / "transfer_plain.json").read_text())) == ["training_seconds", "precision"]
+    assert list(json.loads((paths.COSTS / "transfer_plain.json").read_text())) == [
+        "training_seconds",
+        "pictures_per_second",
+        "precision",
+    ]
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

@@ -7,14 +7,17 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from stages.lib.arrays import Rows
 from stages.lib.params import Training
 
 
-def _batches(inputs: np.ndarray, targets: np.ndarray, order: np.ndarray, batch_size: int) -> tf.data.Dataset:
-    """Gather batch after batch of ``order`` while the one before is trained on; the arrays may be memory-mapped."""
+def _batches(
+    inputs: np.ndarray | Rows, labels: np.ndarray, targets: np.ndarray, order: np.ndarray, batch_size: int
+) -> tf.data.Dataset:
+    """Gather batch after batch of ``order`` while the one before is trained on; ``targets`` has a row a label."""
 
     def gather(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return inputs[indices], targets[indices]
+        return inputs[indices], targets[labels[indices]]
 
     def load(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x, y = tf.numpy_function(gather, [indices], [inputs.dtype, targets.dtype])
@@ -26,12 +29,12 @@ def _batches(inputs: np.ndarray, targets: np.ndarray, order: np.ndarray, batch_s
 
 
 def training_batches(
-    inputs: np.ndarray, labels: np.ndarray, classes: int, settings: Training, seed: int
+    inputs: np.ndarray | Rows, labels: np.ndarray, classes: int, settings: Training, seed: int
 ) -> tf.data.Dataset:
     """Batches for ``settings.steps`` steps, rounded up to whole looks at val; all pictures come before any comes again.
 
     Args:
-        inputs: (n, ...), whatever the network takes.
+        inputs: (n, ...), whatever the network takes, in memory or on disk.
         labels: int (n,) in [0, classes).
         classes: how many breeds there are.
         settings: ``steps``, ``batch_size``, and ``label_smoothing``, the share of each label that is spread over all
@@ -43,13 +46,13 @@ def training_batches(
     rounds = math.ceil(count / len(labels))
     order = np.concatenate([generator.permutation(len(labels)) for _ in range(rounds)])[:count]
     smoothing = np.float32(settings.label_smoothing)
-    targets = np.eye(classes, dtype=np.float32)[labels] * (1 - smoothing) + smoothing / classes
-    return _batches(inputs, targets, order, settings.batch_size)
+    targets = np.eye(classes, dtype=np.float32) * (1 - smoothing) + smoothing / classes
+    return _batches(inputs, labels, targets, order, settings.batch_size)
 
 
-def validation_batches(inputs: np.ndarray, labels: np.ndarray, classes: int, batch_size: int) -> tf.data.Dataset:
+def validation_batches(inputs: np.ndarray | Rows, labels: np.ndarray, classes: int, batch_size: int) -> tf.data.Dataset:
     """Every picture once, in order, with its label as it is: so that losses compare whatever training smoothed."""
-    return _batches(inputs, np.eye(classes, dtype=np.float32)[labels], np.arange(len(labels)), batch_size)
+    return _batches(inputs, labels, np.eye(classes, dtype=np.float32), np.arange(len(labels)), batch_size)
 
 
 def picture_batches(files: list[Path], batch_size: int) -> tf.data.Dataset:
@@ -73,13 +76,7 @@ def write_breeds(breeds: list[str], folder: Path, split: str) -> None:
     pd.DataFrame({"breed": breeds}).to_csv(folder / f"{split}.csv", index=False)
 
 
-def write_features(features: np.ndarray, breeds: list[str], folder: Path, split: str) -> None:
-    """Write the features of ``split``'s pictures and their breeds to ``folder``."""
-    np.save(folder / f"{split}.npy", features)
-    write_breeds(breeds, folder, split)
-
-
-def read_features(folder: Path, split: str) -> tuple[np.ndarray, list[str]]:
-    """Read what `write_features` wrote; the array is memory-mapped, so only the batches in use take memory."""
-    features = np.load(folder / f"{split}.npy", mmap_mode="r", allow_pickle=False)
-    return features, pd.read_csv(folder / f"{split}.csv", dtype=str, keep_default_na=False)["breed"].tolist()
+def read_features(folder: Path, split: str) -> tuple[Rows, list[str]]:
+    """The rows of ``split``.npy, still on disk, and the breeds that `write_breeds` wrote beside them."""
+    breeds = pd.read_csv(folder / f"{split}.csv", dtype=str, keep_default_na=False)["breed"].tolist()
+    return Rows(folder / f"{split}.npy"), breeds

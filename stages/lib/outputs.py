@@ -36,14 +36,11 @@ def _tell_if_full(error: OSError, path: Path, partial: Path, files: int | None =
     ) from None
 
 
-def reserve_room(file: Path, path: Path) -> None:
-    """Take the room for all of ``file``, a memory-mapped array for the output ``path``, before it is filled.
-
-    Where the disk filled up halfway, the system would kill the process without a word.
+def reserve_room(file: Path, size: int) -> None:
+    """Take the room for the ``size`` bytes that ``file`` will have, before the long work of filling it.
 
     Raises `UserError` with what is needed where there is no room.
     """
-    size = file.stat().st_size
     free = shutil.disk_usage(file.parent).free
     try:
         if hasattr(os, "posix_fallocate"):  # not on a Mac
@@ -55,7 +52,7 @@ def reserve_room(file: Path, path: Path) -> None:
         if error.errno not in FULL:
             raise
         raise UserError(
-            f"no room on the disk for {path}: it needs {_megabytes(size)}, and {_megabytes(free)} are free. Make room "
+            f"no room on the disk for {file}: it needs {_megabytes(size)}, and {_megabytes(free)} are free. Make room "
             "and run it again."
         ) from None
 
@@ -106,6 +103,18 @@ def whole_folder(path: Path, files: int | None = None) -> Iterator[Path]:
     if path.exists():
         shutil.rmtree(path)
     partial.replace(path)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``path`` for what is needed while it is made; the folder goes when the block ends."""
+    folder = path.with_name(path.name + ".scratch.partial")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any) -> None:

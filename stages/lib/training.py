@@ -65,6 +65,7 @@ class Trained:
 
     history: pd.DataFrame
     seconds: float
+    pictures: int  # that were trained on, each as often as it came
 
     @property
     def best(self) -> pd.Series:
@@ -128,10 +129,9 @@ def train(
         progress.bar.close()
     looks_after = pd.DataFrame(checkpoint.rows)
     looks_after["step"] = (looks_after.index + 1) * settings.validate_every
-    trained = Trained(
-        pd.concat([before, looks_after])[HISTORY_COLUMNS].reset_index(drop=True),
-        checkpoint.seconds + time.perf_counter() - start,
-    )
+    history = pd.concat([before, looks_after])[HISTORY_COLUMNS].reset_index(drop=True)
+    seconds = checkpoint.seconds + time.perf_counter() - start
+    trained = Trained(history, seconds, history["step"].iloc[-1] * settings.batch_size)
     if not np.isfinite(trained.history[["loss", "val_loss"]]).all(axis=None):
         raise UserError(f"{what} diverged: its loss is no finite number any more. Lower its learning_rate.")
     if trained.best["step"] == 0:
@@ -162,7 +162,11 @@ def write_results(name: str, classifier: Classifier, trained: Trained, policy: s
         "parameters": classifier.network.count_params(),
     }
     write_json(paths.METRICS / f"{name}.json", metrics)
-    costs = {"training_seconds": round(trained.seconds, 1), "precision": policy}
+    costs = {
+        "training_seconds": round(trained.seconds, 1),
+        "pictures_per_second": round(trained.pictures / trained.seconds, 1),
+        "precision": policy,
+    }
     write_json(paths.COSTS / f"{name}.json", costs)
     remove_checkpoints(name)
     best = f"val accuracy {metrics['best_val_accuracy']:.3f} at step {metrics['best_step']} of {metrics['steps']}"
