@@ -1,0 +1,60 @@
+"""How fast the pictures come, with no network to wait for: what each stage reads, at the rate that it could be read.
+
+Where that is many times the rate at which the stage trains, training waits for arithmetic and not for data.
+
+Alone   python -m benchmarks.input, in a folder where `dvc repro` has run; prints JSON
+"""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from stages.lib import paths
+from stages.lib.arrays import Rows
+from stages.lib.datasets import picture_batches, read_features, training_batches
+from stages.lib.params import Training, load_params
+from stages.lib.pictures import decode_pictures, find_pictures
+
+STEPS = 100
+
+
+def rate(batches: tf.data.Dataset) -> float:
+    """Pictures a second of ``batches``, after the first."""
+    iterator = iter(batches)
+    next(iterator)
+    start = time.perf_counter()
+    count = sum(len(batch[0] if isinstance(batch, tuple) else batch) for batch in iterator)
+    return count / (time.perf_counter() - start)
+
+
+def training_input(inputs: Rows, settings: Training) -> tf.data.Dataset:
+    """The batches of `STEPS` training steps."""
+    few = settings.model_copy(update={"steps": STEPS, "validate_every": STEPS})
+    return training_batches(inputs, np.zeros(len(inputs), int), 1, few, seed=1)
+
+
+def main() -> None:
+    """Measure, and print JSON on the last line."""
+    params = load_params()
+    files, _ = find_pictures(paths.PREPARED / "train", paths.AUGMENTED / "augmented")
+    with tempfile.TemporaryDirectory() as folder:
+        decoded = Path(folder) / "train.npy"
+        start = time.perf_counter()
+        decode_pictures(files, decoded)
+        decoding = len(files) / (time.perf_counter() - start)
+        rates = {
+            "features": rate(picture_batches(files, 32)),
+            "train_scratch, decoding": decoding,
+            "train_scratch": rate(training_input(Rows(decoded), params.train_scratch)),
+            "transfer": rate(training_input(read_features(paths.FEATURES / "augmented", "train")[0], params.transfer)),
+            "finetune": rate(training_input(read_features(paths.ACTIVATIONS, "train")[0], params.finetune)),
+        }
+    print(json.dumps(rates))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Measure the pipeline beside the notebook's recipe, Keras' guide and what the machine can do, on the same photos.
+
+    python -m benchmarks.run --photos FOLDER [--only limits settings pipeline notebook guide growth] [--growth 1 4 16]
+
+FOLDER has one sub-folder a breed; without it the drawn sample is measured. Each part runs in processes of its own, one
+after the other, so leave the machine alone meanwhile. With the 936 photographs on 2 cores all of it takes an hour and a
+half, of which growth takes most. The table goes to the screen and to benchmarks/results.csv; what it means is in
+benchmarks/README.md.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.photographs import list_photos, multiply, split_for_keras
+from benchmarks.pipeline import ROOT, Clone
+from stages.lib import paths
+from stages.lib.params import load_params
+
+RESULTS = ROOT / "benchmarks" / "results.csv"
+PARTS = ["limits", "settings", "pipeline", "notebook", "guide", "growth"]
+SETTINGS = {  # what the field tries: other options of benchmarks.limits, another environment
+    "float32": (["float32"], {}),
+    "bfloat16": (["mixed_bfloat16"], {}),
+    "bfloat16, XLA": (["mixed_bfloat16", "--xla", "--not-deterministic"], {}),
+    "bfloat16, not deterministic": (["mixed_bfloat16", "--not-deterministic"], {}),
+    "bfloat16, 1 thread an operation": (["mixed_bfloat16", "--threads", "1"], {}),
+    "bfloat16, batches of 8": (["mixed_bfloat16", "--batch-size", "8"], {}),
+    "bfloat16, batches of 64": (["mixed_bfloat16", "--batch-size", "64"], {}),
+    "bfloat16, batches of 128": (["mixed_bfloat16", "--batch-size", "128"], {}),
+    "float32, without oneDNN": (["float32"], {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+}
+Row = tuple[str, str, str, float]  # part, what, unit, value
+
+
+def run_json(module: str, *arguments: object, folder: Path = ROOT, environment: dict[str, str] | None = None) -> Any:
+    """Run a module of this folder in a process of its own, and read the JSON on its last line."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    variables = {**os.environ, **(environment or {})}
+    finished = subprocess.run(command, cwd=folder, env=variables, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
+def measure_recipe(part: str, module: str, photos: Path, weights: Path) -> Iterator[Row]:
+    """Seconds an epoch of each training of a recipe, and of all its epochs."""
+    with tempfile.TemporaryDirectory() as folder:
+        split_for_keras(photos, Path(folder), test=0.25, seed=1)
+        measured = run_json(module, folder, weights)
+    total = 0.0
+    for training in measured:
+        yield part, f"{training['training']}, an epoch", "s", training["seconds"]
+        yield (
+            part,
+            f"{training['training']}, {training['epochs']} epochs",
+            "s",
+            training["epochs"] * training["seconds"],
+        )
+        total += training["epochs"] * training["seconds"]
+    yield part, "all epochs", "s", total
+
+
+def measure_limits(weights: Path, precision: str) -> Iterator[Row]:
+    """What the machine can do in ``precision``."""
+    found = run_json("limits", weights, precision)
+    for dtype, rate in found["matrix product, GFLOP/s"].items():
+        yield "limits", f"matrix product, {dtype}", "GFLOP/s", rate
+    for network in found["networks"]:
+        yield "limits", network["what"], "GFLOP/picture", network["GFLOP a picture"]
+        yield "limits", network["what"], "pictures/s", network["pictures/s"]
+        yield "limits", network["what"], "share of the matrix product", network["share of peak"]
+
+
+def measure_settings(weights: Path) -> Iterator[Row]:
+    """The same networks with other precision, threads, batch sizes, with XLA, without oneDNN."""
+    for name, (options, environment) in SETTINGS.items():
+        print(f"  {name}", flush=True)
+        for network in run_json("limits", weights, *options, environment=environment)["networks"]:
+            yield f"settings: {name}", network["what"], "pictures/s", network["pictures/s"]
+
+
+def measure_pipeline(photos: Path) -> Iterator[Row]:
+    """`dvc repro` from an empty cache, with another learning rate of transfer, and with nothing changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Clone(Path(folder) / "clone", photos)
+        for part, what in (
+            ("pipeline, empty cache", None),
+            ("pipeline, transfer.learning_rate changed", 5e-4),
+            ("pipeline, nothing changed", None),
+        ):
+            if what:
+                clone.set("transfer", "learning_rate", str(what))
+            for row in clone.repro(part).itertuples():
+                yield part, row.stage, "s", row.seconds
+                if row.memory:
+                    yield part, row.stage, "MiB", row.memory
+        for file in sorted((clone.folder / paths.COSTS).glob("*.json")):
+            costs = json.loads(file.read_text())
+            if "pictures_per_second" in costs:
+                yield "pipeline, while it computes", file.stem, "pictures/s", costs["pictures_per_second"]
+        for stage, rate in run_json("input", folder=clone.folder).items():
+            yield "pipeline, input alone", stage, "pictures/s", rate
+
+
+def measure_growth(photos: Path, times: list[int]) -> Iterator[Row]:
+    """The pipeline on copies of the photos; for each stage the exponent that fits its seconds and its memory best."""
+    measured = {}
+    for factor in times:
+        with tempfile.TemporaryDirectory() as folder:
+            multiply(photos, Path(folder) / "photos", factor)
+            clone = Clone(Path(folder) / "clone", Path(folder) / "photos")
+            measured[factor] = clone.repro(f"growth, {factor}x").set_index("stage")
+        for row in measured[factor].itertuples():
+            yield f"growth, {factor}x", row.Index, "s", row.seconds
+            yield f"growth, {factor}x", row.Index, "MiB", row.memory
+    if len(times) < 2:
+        return
+    for stage in measured[times[0]].index:
+        for column, unit in (("seconds", "exponent of seconds"), ("memory", "exponent of memory")):
+            values = [measured[factor].loc[stage, column] for factor in times]
+            if min(values) > 0:
+                yield "growth, exponents", stage, unit, float(np.polyfit(np.log(times), np.log(values), 1)[0])
+
+
+def processor() -> str:
+    """The processor's name, as Linux lists it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        if names:
+            return f"{len(names)} x {names[0]}"
+    return platform.processor()
+
+
+def main() -> None:
+    """Measure what is asked for, print it, and put it in the place of the same parts' earlier results."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=Path, default=paths.SAMPLE, help="folder with one sub-folder a breed")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure; all of them if not given"
+    )
+    parser.add_argument(
+        "--growth", nargs="+", type=int, default=[1, 4, 16], metavar="TIMES", help="1 4 16 if not given"
+    )
+    arguments = parser.parse_args()
+
+    params = load_params(ROOT / "params.yaml")
+    weights = ROOT / params.backbone.weights
+    count = len(list_photos(arguments.photos))
+    if not weights.exists():
+        raise SystemExit(f"{weights} is not here: `dvc repro` makes it.")
+    measures = {
+        "settings": lambda: measure_settings(weights),
+        "limits": lambda: measure_limits(weights, params.precision),
+        "pipeline": lambda: measure_pipeline(arguments.photos),
+        "notebook": lambda: measure_recipe("notebook", "notebook", arguments.photos, weights),
+        "guide": lambda: measure_recipe("Keras' guide", "keras_guide", arguments.photos, weights),
+        "growth": lambda: measure_growth(arguments.photos, arguments.growth),
+    }
+    rows = []
+    for part in PARTS:
+        if part in arguments.only:
+            print(f"{part} …", flush=True)
+            rows += measures[part]()
+    table = pd.DataFrame(rows, columns=["part", "what", "unit", "value"])
+    ours = table[(table["part"] == "pipeline, empty cache") & (table["what"] == "total")]["value"]
+    notebooks = table[(table["part"] == "notebook") & (table["what"] == "all epochs")]["value"]
+    if len(ours) and len(notebooks):
+        ratio = notebooks.item() / ours.item()
+        table.loc[len(table)] = ["comparison", "notebook's recipe / pipeline from an empty cache", "times", ratio]
+    table["value"] = [f"{value:.{max(0, 2 - math.floor(math.log10(abs(value) or 1)))}f}" for value in table["value"]]
+    print(table[["part", "what", "value", "unit"]].to_string(index=False))
+    table["photos"] = count
+    table["processor"] = processor()
+    table["tensorflow"], table["keras"] = version("tensorflow"), version("keras")
+    table["date"] = date.today().isoformat()
+    if RESULTS.exists():  # what was measured before of other parts stays
+        before = pd.read_csv(RESULTS, dtype=str)
+        table = pd.concat([before[~before["part"].isin(table["part"])], table.astype(str)])
+    table.to_csv(RESULTS, index=False)
+    print(f"written to {RESULTS.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
