@@ -69,6 +69,14 @@ class Run:
         return self.process.wait()
 
 
+def params_with_many_looks() -> dict:
+    """Tiny settings, with trainings long enough to be killed between two looks at val."""
+    params = tiny_params()
+    for section in ("train_scratch", "transfer", "finetune"):
+        params[section] |= {"steps": 60, "validate_every": 4, "patience": 15}
+    return params
+
+
 def results(root: Path) -> dict[str, bytes]:
     """All that the pipeline made, but for the seconds that it took and the pages and charts that tell them."""
     made = {}
@@ -83,7 +91,7 @@ def results(root: Path) -> dict[str, bytes]:
 def undisturbed(tmp_path_factory):
     """What a run that nobody kills makes, and the seconds from each stage's start to the next's."""
     root = tmp_path_factory.mktemp("undisturbed")
-    run = Run(new_repository(root, tiny_params()))
+    run = Run(new_repository(root, params_with_many_looks()))
     assert run.finish() == 0, "".join(run.lines)
     starts = [*run.announced.values(), time.monotonic()]
     seconds = {stage: end - start for stage, start, end in zip(run.announced, starts, starts[1:], strict=False)}
@@ -98,7 +106,7 @@ def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_bytes(undi
     while len(kills) < KILLS:
         root = tmp_path / str(len(kills))
         root.mkdir()
-        repository = new_repository(root, tiny_params())
+        repository = new_repository(root, params_with_many_looks())
         chosen = sorted(generator.sample(STAGES, min(KILLS - len(kills), len(STAGES))), key=STAGES.index)
         for stage in chosen:
             run = Run(repository)
