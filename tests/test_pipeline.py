@@ -100,6 +100,16 @@ def stages():
 
 
 @pytest.fixture
+def workers(repository):
+    """Two workers for experiments in a queue, when called; they wait for more, so they are ended afterwards."""
+    yield lambda: repository.dvc("queue", "start", "--jobs", "2")
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "queue", "stop", "--kill"],
+        cwd=repository.root, env=repository.environment, capture_output=True,
+    )  # fmt: skip
+
+
+@pytest.fixture
 def experiment(repository):
     """`dvc exp run` with changed parameters, in the workspace, which is put back afterwards."""
 
@@ -462,7 +472,7 @@ def test_a_second_run_in_one_checkout_is_told_that_the_first_is_at_work_and_spoi
     repository.restore()
 
 
-def test_experiments_in_a_queue_run_two_at_a_time_and_give_what_they_give_alone(repository, experiment):
+def test_experiments_in_a_queue_run_two_at_a_time_and_give_what_they_give_alone(repository, workers, experiment):
     photos = f'"{repository.root}/photos"'  # what Git ignores is not in the folders that the workers run in
     rates = (0.02, 0.04)
     for rate in rates:
@@ -470,7 +480,7 @@ def test_experiments_in_a_queue_run_two_at_a_time_and_give_what_they_give_alone(
             "exp", "run", "--queue", "--name", f"rate-{rate * 100:.0f}",
             "-S", f"data.source={photos}", "-S", f"finetune.learning_rate={rate}",
         )  # fmt: skip
-    repository.dvc("queue", "start", "--jobs", "2")
+    workers()
     deadline = time.monotonic() + 900
     while (status := repository.dvc("queue", "status").stdout).count("Success") < len(rates):
         assert "Failed" not in status, repository.dvc("queue", "logs", "rate-2").stdout
