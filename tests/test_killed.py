@@ -3,7 +3,7 @@
 In full: KILLS=30 pytest -s tests/test_killed.py
 """
 
-import json
+import contextlib
 import os
 import random
 import signal
@@ -45,19 +45,36 @@ class Run:
                     self.announced[line.removeprefix(RUNNING).split("'")[0]] = time.monotonic()
                 self.news.notify_all()
 
-    def wait_for(self, stage: str) -> None:
-        with self.news:
-            assert self.news.wait_for(lambda: stage in self.announced or not self.reader.is_alive(), timeout=600)
-        assert stage in self.announced, "".join(self.lines)
+    def wait_for(self, stages: list[str]) -> str | None:
+        """The first of ``stages`` that is announced, or None where all of them were done before."""
 
-    def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.finish()
+        def found() -> list[str]:
+            return [stage for stage in stages if stage in self.announced]
+
+        with self.news:
+            assert self.news.wait_for(lambda: found() or self.process.poll() is not None, timeout=1200)
+        if self.process.poll() is not None:
+            self.finish()
+        return next(iter(found()), None)
+
+    def kill(self) -> bool:
+        """Kill DVC and all that it started; False if it had come to its end before."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return self.finish() == -signal.SIGKILL
 
     def finish(self) -> int:
         self.reader.join(timeout=1200)
         assert not self.reader.is_alive()
         return self.process.wait()
+
+
+def params_with_many_looks() -> dict:
+    """Tiny settings, with trainings long enough to be killed between two looks at val."""
+    params = tiny_params()
+    for section in ("train_scratch", "transfer", "finetune"):
+        params[section] |= {"steps": 60, "validate_every": 4, "patience": 15}
+    return params
 
 
 def results(root: Path) -> dict[str, bytes]:
@@ -74,7 +91,7 @@ def results(root: Path) -> dict[str, bytes]:
 def undisturbed(tmp_path_factory):
     """What a run that nobody kills makes, and the seconds from each stage's start to the next's."""
     root = tmp_path_factory.mktemp("undisturbed")
-    run = Run(new_repository(root, tiny_params()))
+    run = Run(new_repository(root, params_with_many_looks()))
     assert run.finish() == 0, "".join(run.lines)
     starts = [*run.announced.values(), time.monotonic()]
     seconds = {stage: end - start for stage, start, end in zip(run.announced, starts, starts[1:], strict=False)}
@@ -82,29 +99,25 @@ def undisturbed(tmp_path_factory):
     return results(root), seconds
 
 
-def rounds(count: int) -> list[list[str]]:
-    """Which stages to kill ``count`` runs in: each in turn, so the fewest of all have one kill less than the others."""
-    if count < len(STAGES):
-        return [sorted(random.Random(1).sample(STAGES, count), key=STAGES.index)]
-    whole, rest = divmod(count, len(STAGES))
-    return [STAGES] * whole + ([STAGES[:rest]] if rest else [])
-
-
 def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_bytes(undisturbed, tmp_path):
     expected, seconds = undisturbed
     generator = random.Random(2)
     kills, gone_on = [], 0
-    for number, stages in enumerate(rounds(KILLS)):
-        root = tmp_path / str(number)
+    while len(kills) < KILLS:
+        root = tmp_path / str(len(kills))
         root.mkdir()
-        repository = new_repository(root, tiny_params())
-        for stage in stages:
+        repository = new_repository(root, params_with_many_looks())
+        chosen = sorted(generator.sample(STAGES, min(KILLS - len(kills), len(STAGES))), key=STAGES.index)
+        for stage in chosen:
             run = Run(repository)
-            run.wait_for(stage)
+            # a kill that came late may have let the stage pass that this one was meant for
+            reached = run.wait_for(STAGES[STAGES.index(stage) :])
+            if reached is None:
+                break
             share = generator.uniform(0, AFTER_THE_STAGE)
-            time.sleep(share * seconds[stage])
-            run.kill()
-            kills.append({"stage": stage, "share": round(share, 2)})
+            time.sleep(share * seconds[reached])
+            if run.kill():
+                kills.append(f"{reached} at {share:.0%}")
             gone_on += sum(line.startswith("going on from") for line in run.lines)
         last = Run(repository)
         assert last.finish() == 0, "".join(last.lines)
@@ -115,5 +128,4 @@ def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_bytes(undi
         assert [path for path in root.rglob("*.partial") if ".dvc" not in path.parts] == []
         assert list(root.glob(".checkpoints/*")) == []
         assert stages_run(repository.dvc("repro").stdout) == set()
-    print(f"\n{len(kills)} kills, {gone_on} trainings went on: {json.dumps(kills)}")
-    assert len(kills) == KILLS
+        print(f"\n{len(kills)} kills survived, {gone_on} trainings went on: {', '.join(kills)}", flush=True)
