@@ -30,11 +30,13 @@ def grad_cam(network: keras.Model, pictures: np.ndarray, classes: np.ndarray) ->
         float32 (n, height, width) in the resolution of the last feature maps, each scaled to a maximum of 1; all 0
         where nothing speaks for the class.
     """
-    last, cut = network.layers[-1], _last_feature_maps(network)
-    maps = keras.Model(network.inputs, cut)([pictures.astype(np.float32)], training=False)
+    last = network.layers[-1]
+    both = keras.Model(network.inputs, [_last_feature_maps(network), last.input])
+    photos = tf.constant(pictures, tf.float32)
     with tf.GradientTape() as tape:
-        tape.watch(maps)
-        scores = keras.ops.matmul(keras.Model(cut, last.input)(maps, training=False), last.kernel) + last.bias
+        tape.watch(photos)  # so that all that follows from them is recorded, also where nothing is trainable
+        maps, inputs = both([photos], training=False)
+        scores = keras.ops.matmul(inputs, last.kernel) + last.bias
         chosen = tf.gather(scores, classes, batch_dims=1)
     weights = tf.reduce_mean(tape.gradient(chosen, maps), axis=(1, 2), keepdims=True)
     heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)).numpy()
