@@ -72,7 +72,7 @@ def training_rate(model: keras.Model, batch_size: int, xla: bool) -> float:
 def measure_networks(weights: Path, batch_size: int, xla: bool) -> list[tuple[str, float, float]]:
     """What is run, its GFLOP a picture, and its pictures a second."""
     backbone = build_backbone("VGG16", SIDE, weights)
-    features = keras.Model(backbone.input, pool(backbone))
+    features = keras.Model(backbone.input, pool(backbone.output))
     head = head_network(features.output.shape[-1], BREEDS, 512, 0.5)
     whole = join(backbone, head)
     block5 = last_layers(backbone.layers, 3)

@@ -59,9 +59,8 @@ def main() -> None:
     with Image.open(files[0]) as picture:
         image_size = picture.width
     backbone = build_backbone(params.backbone.name, image_size, Path(params.backbone.weights))
-    features = pool(backbone)
-    cut = cut_below(keras.Model(backbone.input, features), last_layers(backbone.layers, params.finetune.layers))
-    model = keras.Model(backbone.input, [cut.output, features])
+    cut = cut_below(backbone, last_layers(backbone.layers, params.finetune.layers))
+    model = keras.Model(backbone.input, [cut.output, pool(backbone.output)])
 
     start = time.perf_counter()
     with whole_folder(paths.FEATURES) as folder, whole_folder(paths.ACTIVATIONS) as activations:

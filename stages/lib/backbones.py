@@ -65,12 +65,6 @@ def write_weights(network: keras.Model, path: Path) -> None:
             shutil.copyfile(saved, partial)
 
 
-def _transforms(layer: keras.Operation) -> bool:
-    """Whether a layer has weights and does more with them than normalise."""
-    normalizing = (keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.Normalization)
-    return isinstance(layer, keras.Layer) and bool(layer.weights) and not isinstance(layer, normalizing)
-
-
 def last_layers(layers: list[keras.layers.Layer], count: int) -> list[keras.layers.Layer]:
     """The last ``count`` of ``layers`` that have weights and do not normalise.
 
@@ -78,16 +72,18 @@ def last_layers(layers: list[keras.layers.Layer], count: int) -> list[keras.laye
 
     Raises `UserError` where there are fewer.
     """
-    weighted = [layer for layer in layers if _transforms(layer)]
+    normalizing = (keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.Normalization)
+    weighted = [layer for layer in layers if layer.weights and not isinstance(layer, normalizing)]
     if count > len(weighted):
         raise UserError(f"finetune.layers must be at most {len(weighted)} for this backbone. Received: {count}")
     return weighted[-count:]
 
 
-def passages(model: keras.Model) -> list[keras.Operation]:
-    """The operations of ``model`` that every path from its inputs to its outputs passes, in order.
+def cut_below(model: keras.Model, layers: list[keras.layers.Layer]) -> keras.Operation:
+    """The last operation of ``model`` that every path passes before it reaches any of ``layers``.
 
-    In a network without branches these are all; in a residual one, those between two blocks.
+    What lies up to it never changes while ``layers`` train, so it has to be computed once only. In a network without
+    branches it is the layer before the first of ``layers``; in a residual one, the end of the block before.
     """
     operations = model.operations  # in an order in which each stands after those that it takes input from
     position = {operation: index for index, operation in enumerate(operations)}
@@ -95,31 +91,9 @@ def passages(model: keras.Model) -> list[keras.Operation]:
     for node in chain.from_iterable(model._nodes_by_depth.values()):  # Keras tells the graph's edges nowhere else
         for parent in node.parent_nodes:
             last_use[parent.operation] = max(last_use[parent.operation], position[node.operation])
-    found, reach = [], 0
-    for operation in operations:
+    cut, reach = operations[0], 0
+    for operation in operations[: min(position[layer] for layer in layers)]:
         if reach <= position[operation]:  # nothing before it is used after it
-            found.append(operation)
+            cut = operation
         reach = max(reach, last_use[operation])
-    return found
-
-
-def cut_below(model: keras.Model, layers: list[keras.layers.Layer]) -> keras.Operation:
-    """The last operation of ``model`` that every path passes before it reaches any of ``layers``.
-
-    What lies up to it never changes while ``layers`` train, so it has to be computed once only.
-    """
-    operations = model.operations
-    first = min(operations.index(layer) for layer in layers)
-    return [passage for passage in passages(model) if operations.index(passage) < first][-1]
-
-
-def entrance_of_last_scale(backbone: keras.Model) -> keras.KerasTensor:
-    """The feature maps (n, height, width, channels) with which ``backbone`` enters the last size that it convolves.
-
-    They are normalised and activated where it does that before it convolves. In VGG16 it is the output of block4_pool,
-    on which block5 works.
-    """
-    size = last_layers(backbone.layers, 1)[0].output.shape[1:3]
-    first = next(passage for passage in passages(backbone) if passage.output.shape[1:3] == size)
-    after = backbone.operations[backbone.operations.index(first) + 1 :]
-    return cut_below(backbone, [next(operation for operation in after if _transforms(operation))]).output
+    return cut

@@ -3,8 +3,6 @@
 import keras
 from keras import layers
 
-from stages.lib.backbones import entrance_of_last_scale
-
 HEAD = "head_"  # how the names of the layers on top of a backbone begin
 
 
@@ -35,28 +33,21 @@ def _probabilities(x: keras.KerasTensor, breeds: int) -> keras.KerasTensor:
 def head_network(features: int, breeds: int, dense_units: int, dropout: float) -> keras.Model:
     """The classifier on a backbone's pooled features (n, features): a dense layer, dropout, probabilities."""
     pooled = keras.Input((features,), name="features")
-    x = layers.Dense(dense_units, activation="relu", name=f"{HEAD}dense")(pooled)
+    # VGG16's features reach 180: as they are, the head gets far too sure of itself
+    x = layers.LayerNormalization(name=f"{HEAD}normalization")(pooled)
+    x = layers.Dense(dense_units, activation="relu", name=f"{HEAD}dense")(x)
     x = layers.Dropout(dropout, name=f"{HEAD}dropout")(x)
     return keras.Model(pooled, _probabilities(x, breeds))
 
 
-def pool(backbone: keras.Model) -> keras.KerasTensor:
-    """What a head sees of a picture: (n, features), from the feature maps before and after the last convolutions.
-
-    Each is averaged over the picture and normalised (Ba et al., Layer normalization, 2016, section 3.1, without gain
-    and bias): VGG16's averages reach 180, and as they are, a head gets far too sure of itself.
-    """
-    scales = {"before": entrance_of_last_scale(backbone), "after": backbone.output}
-    pooled = []
-    for name, feature_maps in scales.items():
-        x = layers.GlobalAveragePooling2D(name=f"{HEAD}pool_{name}")(feature_maps)
-        pooled.append(layers.LayerNormalization(center=False, scale=False, name=f"{HEAD}normalization_{name}")(x))
-    return layers.Concatenate(name=f"{HEAD}features")(pooled)
+def pool(feature_maps: keras.KerasTensor) -> keras.KerasTensor:
+    """Average feature maps (n, height, width, channels) over the picture: (n, channels)."""
+    return layers.GlobalAveragePooling2D(name=f"{HEAD}pool")(feature_maps)
 
 
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
     """Put a trained head on its backbone, as one flat graph that shares their weights."""
-    x = pool(backbone)
+    x = pool(backbone.output)
     for layer in head.layers[1:]:
         x = layer(x)
     return keras.Model(backbone.input, x)
