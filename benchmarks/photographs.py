@@ -1,44 +1,53 @@
 """Folders of photos to measure on, made from a folder of one sub-folder a breed."""
 
-import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
-from stages.lib.pictures import FORMATS, is_clutter
+from stages.lib.pictures import Refused, is_clutter, read_photo
+
+MAX_PIXELS = 100_000_000
+BLOCK = 16  # pixels a side of what tells copies apart: a single pixel would not survive the resizing
 
 
-def list_photos(folder: Path) -> list[Path]:
-    """The photos of ``folder``/<breed>, in order; what is not in a sub-folder is no photo."""
-    photos = sorted(file for file in folder.glob("*/*") if file.is_file() and not is_clutter(file.name))
+def read_photos(folder: Path) -> dict[str, list[Image.Image]]:
+    """The photos below each sub-folder of ``folder``, in order, as the pipeline reads them; others are left out."""
+    photos = defaultdict(list)
+    files = [file for file in sorted(folder.glob("*/**/*")) if file.is_file() and not is_clutter(file.name)]
+    for file in tqdm(files, desc="read", unit="photo", mininterval=1):
+        try:
+            photos[file.relative_to(folder).parts[0]].append(read_photo(file, MAX_PIXELS))
+        except Refused:
+            continue
     if not photos:
         raise SystemExit(f"There is no photo in the sub-folders of {folder}; --photos wants one sub-folder a breed.")
     return photos
 
 
-def multiply(photos: Path, target: Path, times: int) -> None:
-    """Write every photo of ``photos`` ``times`` times below ``target``, as PNG; each copy has another first pixel.
+def write_copies(photos: dict[str, list[Image.Image]], target: Path, times: int) -> None:
+    """Write every photo ``times`` times below ``target``, each but the first with a block of another colour.
 
     The copies are near duplicates of one another, so `prepare` keeps them on one side of the split.
     """
-    for photo in list_photos(photos):
-        folder = target / photo.parent.name
-        folder.mkdir(parents=True, exist_ok=True)
-        with Image.open(photo, formats=FORMATS) as image:
-            pixels = np.array(image.convert("RGB"))
-        for copy in range(times):
-            pixels[0, 0, 0] = copy
-            Image.fromarray(pixels).save(folder / f"{photo.stem}.{copy}.png", compress_level=1)
+    for breed, images in photos.items():
+        (target / breed).mkdir(parents=True)
+        for number, image in enumerate(images):
+            pixels = np.array(image)
+            for copy in range(times):
+                if copy:
+                    pixels[:BLOCK, :BLOCK] = np.random.default_rng(copy).integers(0, 256, 3)
+                Image.fromarray(pixels).save(target / breed / f"{number:05}.{copy:02}.png", compress_level=1)
 
 
-def split_for_keras(photos: Path, target: Path, test: float, seed: int) -> None:
-    """Copy ``photos`` to ``target``/train and ``target``/test, a share of ``test`` of each breed aside."""
+def write_splits(photos: dict[str, list[Image.Image]], target: Path, test: float, seed: int) -> None:
+    """Write the photos to ``target``/train and ``target``/test, a share of ``test`` of each breed aside."""
     generator = np.random.default_rng(seed)
-    for breed in sorted({photo.parent for photo in list_photos(photos)}):
-        files = [photo for photo in list_photos(photos) if photo.parent == breed]
-        tested = set(generator.permutation(len(files))[: round(test * len(files))].tolist())
-        for index, file in enumerate(files):
-            folder = target / ("test" if index in tested else "train") / breed.name
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, folder / file.name)
+    for breed, images in photos.items():
+        tested = set(generator.permutation(len(images))[: round(test * len(images))].tolist())
+        for split in ("train", "test"):
+            (target / split / breed).mkdir(parents=True)
+        for number, image in enumerate(images):
+            image.save(target / ("test" if number in tested else "train") / breed / f"{number:05}.jpg", quality=95)

@@ -3,14 +3,12 @@
     python -m benchmarks.run --photos FOLDER [--only limits settings pipeline notebook guide growth] [--growth 1 4 16]
 
 FOLDER has one sub-folder a breed; without it the drawn sample is measured. Each part runs in processes of its own, one
-after the other, so leave the machine alone meanwhile. With the 936 photographs on 2 cores all of it takes an hour and a
-half, of which growth takes most. The table goes to the screen and to benchmarks/results.csv; what it means is in
-benchmarks/README.md.
+after the other, so leave the machine alone meanwhile. The pipeline that is measured is what Git has of it. Each part's
+table goes to the screen and to benchmarks/results.csv as soon as it is there; benchmarks/README.md has what they mean.
 """
 
 import argparse
 import json
-import math
 import os
 import platform
 import subprocess
@@ -25,13 +23,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.photographs import list_photos, multiply, split_for_keras
+from benchmarks.photographs import read_photos, write_copies, write_splits
 from benchmarks.pipeline import ROOT, Clone
 from stages.lib import paths
+from stages.lib.errors import UserError
+from stages.lib.outputs import whole_file
 from stages.lib.params import load_params
 
 RESULTS = ROOT / "benchmarks" / "results.csv"
-PARTS = ["limits", "settings", "pipeline", "notebook", "guide", "growth"]
+PARTS = {  # and how their rows begin
+    "limits": "limits",
+    "settings": "settings",
+    "pipeline": "pipeline",
+    "notebook": "notebook",
+    "guide": "Keras' guide",
+    "growth": "growth",
+}
+COLUMNS = ["part", "what", "unit", "value"]
 SETTINGS = {  # what the field tries: other options of benchmarks.limits, another environment
     "float32": (["float32"], {}),
     "bfloat16": (["mixed_bfloat16"], {}),
@@ -57,7 +65,7 @@ def run_json(module: str, *arguments: object, folder: Path = ROOT, environment: 
 def measure_recipe(part: str, module: str, photos: Path, weights: Path) -> Iterator[Row]:
     """Seconds an epoch of each training of a recipe, and of all its epochs."""
     with tempfile.TemporaryDirectory() as folder:
-        split_for_keras(photos, Path(folder), test=0.25, seed=1)
+        write_splits(read_photos(photos), Path(folder), test=0.25, seed=1)
         measured = run_json(module, folder, weights)
     total = 0.0
     for training in measured:
@@ -107,7 +115,7 @@ def measure_pipeline(photos: Path) -> Iterator[Row]:
                 if row.memory:
                     yield part, row.stage, "MiB", row.memory
         for file in sorted((clone.folder / paths.COSTS).glob("*.json")):
-            costs = json.loads(file.read_text())
+            costs = json.loads(file.read_text(encoding="utf-8"))
             if "pictures_per_second" in costs:
                 yield "pipeline, while it computes", file.stem, "pictures/s", costs["pictures_per_second"]
         for stage, rate in run_json("input", folder=clone.folder).items():
@@ -119,7 +127,7 @@ def measure_growth(photos: Path, times: list[int]) -> Iterator[Row]:
     measured = {}
     for factor in times:
         with tempfile.TemporaryDirectory() as folder:
-            multiply(photos, Path(folder) / "photos", factor)
+            write_copies(read_photos(photos), Path(folder) / "photos", factor)
             clone = Clone(Path(folder) / "clone", Path(folder) / "photos")
             measured[factor] = clone.repro(f"growth, {factor}x").set_index("stage")
         for row in measured[factor].itertuples():
@@ -144,54 +152,75 @@ def processor() -> str:
     return platform.processor()
 
 
+def compare(table: pd.DataFrame) -> pd.DataFrame:
+    """How many times faster the pipeline is than the recipes, where all were measured."""
+    seconds = table[table["unit"] == "s"].set_index(["part", "what"])["value"].astype(float)
+    ours = ("pipeline, empty cache", "total")
+    rows = [
+        ("comparison", f"{part} / pipeline from an empty cache", "times", seconds[part, "all epochs"] / seconds[ours])
+        for part in ("notebook", "Keras' guide")
+        if ours in seconds and (part, "all epochs") in seconds
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def write_results(rows: list[Row], part: str) -> None:
+    """Put a part's rows in the place of its earlier ones in benchmarks/results.csv, and compare anew."""
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    table["processor"], table["date"] = processor(), date.today().isoformat()
+    table["tensorflow"], table["keras"] = version("tensorflow"), version("keras")
+    if RESULTS.exists():
+        before = pd.read_csv(RESULTS)
+        same = before["part"].str.startswith((part, "comparison"))
+        table = pd.concat([before[~same], table])
+    table = pd.concat([table, compare(table)])
+    table["value"] = [float(f"{value:.4g}") for value in table["value"]]
+    with whole_file(RESULTS) as partial:
+        table.to_csv(partial, index=False)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def main() -> None:
-    """Measure what is asked for, print it, and put it in the place of the same parts' earlier results."""
+    """Measure what is asked for; print and write each part as soon as it is measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=Path, default=paths.SAMPLE, help="folder with one sub-folder a breed")
-    parser.add_argument(
-        "--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure; all of them if not given"
-    )
-    parser.add_argument(
-        "--growth", nargs="+", type=int, default=[1, 4, 16], metavar="TIMES", help="1 4 16 if not given"
-    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="all parts if not given")
+    parser.add_argument("--growth", nargs="+", type=positive, default=[1, 4, 16], metavar="TIMES", help="1 4 16")
     arguments = parser.parse_args()
 
     params = load_params(ROOT / "params.yaml")
     weights = ROOT / params.backbone.weights
-    count = len(list_photos(arguments.photos))
-    if not weights.exists():
-        raise SystemExit(f"{weights} is not here: `dvc repro` makes it.")
+    if (params.backbone.name, params.data.image_size) != ("VGG16", 128):
+        raise SystemExit("The recipes are for VGG16 at 128 pixels: set backbone.name and data.image_size to these.")
+    for needed in (weights, arguments.photos):
+        if not needed.exists():
+            raise SystemExit(f"{needed} is not here. `dvc repro` makes the weights and the sample.")
     measures = {
-        "settings": lambda: measure_settings(weights),
         "limits": lambda: measure_limits(weights, params.precision),
+        "settings": lambda: measure_settings(weights),
         "pipeline": lambda: measure_pipeline(arguments.photos),
         "notebook": lambda: measure_recipe("notebook", "notebook", arguments.photos, weights),
         "guide": lambda: measure_recipe("Keras' guide", "keras_guide", arguments.photos, weights),
         "growth": lambda: measure_growth(arguments.photos, arguments.growth),
     }
-    rows = []
     for part in PARTS:
         if part in arguments.only:
             print(f"{part} …", flush=True)
-            rows += measures[part]()
-    table = pd.DataFrame(rows, columns=["part", "what", "unit", "value"])
-    ours = table[(table["part"] == "pipeline, empty cache") & (table["what"] == "total")]["value"]
-    notebooks = table[(table["part"] == "notebook") & (table["what"] == "all epochs")]["value"]
-    if len(ours) and len(notebooks):
-        ratio = notebooks.item() / ours.item()
-        table.loc[len(table)] = ["comparison", "notebook's recipe / pipeline from an empty cache", "times", ratio]
-    table["value"] = [f"{value:.{max(0, 2 - math.floor(math.log10(abs(value) or 1)))}f}" for value in table["value"]]
-    print(table[["part", "what", "value", "unit"]].to_string(index=False))
-    table["photos"] = count
-    table["processor"] = processor()
-    table["tensorflow"], table["keras"] = version("tensorflow"), version("keras")
-    table["date"] = date.today().isoformat()
-    if RESULTS.exists():  # what was measured before of other parts stays
-        before = pd.read_csv(RESULTS, dtype=str)
-        table = pd.concat([before[~before["part"].isin(table["part"])], table.astype(str)])
-    table.to_csv(RESULTS, index=False)
+            rows = list(measures[part]())
+            print(pd.DataFrame(rows, columns=COLUMNS).to_string(index=False, float_format="%.4g"), flush=True)
+            write_results(rows, PARTS[part])
     print(f"written to {RESULTS.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -149,7 +149,7 @@ def measure_costs(classifiers: dict[str, Classifier], judged: dict[str, Judged])
     rows = []
     for model in MODELS:
         scores = judged[model].scores
-        trained = json.loads((paths.COSTS / f"{model}.json").read_text())
+        trained = json.loads((paths.COSTS / f"{model}.json").read_text(encoding="utf-8"))
         row = {"model": model, **{name: scores[name] for name in ("accuracy", "parameters", "megabytes")}}
         row["training_seconds"] = trained["training_seconds"]
         rows.append(row | {f"milliseconds_batch_{size}": value for size, value in timed[model].items()})
@@ -295,7 +295,10 @@ def show_photos(classifier: Classifier, predictions: pd.DataFrame, test: Split) 
 def show_suspicious(found: pd.DataFrame | None) -> dict[str, Any]:
     """What the report says and shows of suspicious labels."""
     if found is None:
-        answer = f"Not looked for: it takes {label_errors.FOLDS} photos of each breed in train and val."
+        folds = label_errors.FOLDS
+        answer = (
+            f"Not looked for: it takes {folds} photos of each breed in train and val; near duplicates count as one."
+        )
         return {"suspicious_answer": answer, "suspicious": []}
     shown = found.head(SHOWN_LABELS)
     files = {row.photo: paths.PREPARED / row.split / f"{row.photo}.png" for row in shown.itertuples()}

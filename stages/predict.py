@@ -54,10 +54,15 @@ def parse_arguments() -> argparse.Namespace:
 
 def read_evaluation() -> dict[str, Any]:
     """What evaluate wrote; nothing where it has not run."""
+    path = paths.METRICS / "evaluate.json"
     try:
-        return json.loads((paths.METRICS / "evaluate.json").read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except ValueError as error:
+        raise UserError(
+            f"{path} is not as evaluate wrote it ({error}): `git checkout {path}` brings it back."
+        ) from None
 
 
 def find_model(model: str | None, evaluation: dict[str, Any]) -> Path:

@@ -37,6 +37,18 @@ def test_heat_is_where_the_class_is(picture):
     np.testing.assert_allclose(green, expected[::-1, ::-1])
 
 
+def test_a_network_that_also_looks_at_earlier_maps_is_explained_by_its_last_ones(picture):
+    plain = red_or_green()
+    photo, maps = plain.input, plain.layers[-3].output
+    earlier = layers.GlobalMaxPooling2D()(photo)
+    seen = layers.Concatenate()([layers.GlobalAveragePooling2D()(maps), earlier])
+    network = keras.Model(photo, layers.Dense(2, activation="softmax", name="probabilities")(seen))
+    kernel = np.concatenate([plain.layers[-1].get_weights()[0], np.ones((3, 2))])
+    network.layers[-1].set_weights([kernel, np.zeros(2)])
+    pictures, classes = np.stack([picture, picture]), np.array([0, 1])
+    np.testing.assert_allclose(grad_cam(network, pictures, classes), grad_cam(plain, pictures, classes))
+
+
 def test_heat_is_the_formula_of_the_paper():
     network = scratch_network(32, 3, 0.1)
     pictures = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), np.uint8)

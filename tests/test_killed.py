@@ -78,11 +78,11 @@ def params_with_many_looks() -> dict:
 
 
 def results(root: Path) -> dict[str, bytes]:
-    """All that the pipeline made, but for the seconds that it took and the pages and charts that tell them."""
+    """All that the pipeline made, but for the seconds that it took."""
     made = {}
-    for place in ("metrics", "plots", "models", "data/prepared", "data/augmented", "data/features"):
+    for place in ("metrics", "plots", "models", "data/prepared", "data/augmented", "data/features", "data/activations"):
         for path in sorted((root / place).rglob("*")):
-            if path.is_file() and "costs" not in path.parts and path.name != "report.html":
+            if path.is_file() and "costs" not in path.parts:
                 made[path.relative_to(root).as_posix()] = path.read_bytes()
     return made
 

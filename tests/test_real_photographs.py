@@ -66,7 +66,7 @@ def test_report_warns_of_the_overlap_with_imagenet(reproduced):
 
 
 def test_best_model_on_val_is_named(reproduced):
-    found = {model: reproduced.json(f"metrics/{model}.json")["best_val_accuracy"] for model in MODELS}
+    found = {model: reproduced.json(f"metrics/val/{model}.json")["accuracy"] for model in MODELS}
     assert found[reproduced.json("metrics/evaluate.json")["best"]] == max(found.values())
 
 

@@ -42,11 +42,13 @@ def _fill_in(text: str, values: dict[str, Any]) -> str:
 
 
 def hash_stage(address: str) -> str:
-    """Hash all that a stage of dvc.yaml, such as "transfer@plain", depends on: params, files and `PACKAGES`."""
+    """Hash all that a stage of dvc.yaml, such as "transfer@plain", depends on: params, files, precision, `PACKAGES`."""
     name, _, variant = address.partition("@")
     stage = yaml.safe_load(paths.GRAPH.read_text(encoding="utf-8"))["stages"][name]
     params = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
-    digest = hashlib.sha256(json.dumps([importlib.metadata.version(package) for package in PACKAGES]).encode())
+    versions = [importlib.metadata.version(package) for package in PACKAGES]
+    precision = keras.config.dtype_policy().name  # which `precision: auto` chose on this machine
+    digest = hashlib.sha256(json.dumps([*versions, precision]).encode())
     for key in stage["params"]:
         value = params
         for part in key.split("."):
