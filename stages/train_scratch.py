@@ -34,7 +34,7 @@ def main() -> None:
     names = sorted(set(breeds))
     name = f"scratch_{variant}"
 
-    with scratch_folder(paths.MODELS / name) as folder:
+    with scratch_folder(paths.MODELS / f"{name}.keras") as folder:
         decode_pictures(files, folder / "train.npy")
         decode_pictures(val_files, folder / "val.npy")
         pictures, val_pictures = Rows(folder / "train.npy"), Rows(folder / "val.npy")

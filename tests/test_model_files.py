@@ -12,7 +12,7 @@ import pytest
 
 from stages.lib.backbones import build_backbone, write_weights
 from stages.lib.classifiers import head_network, scratch_network
-from stages.lib.datasets import read_features
+from stages.lib.datasets import read_features, write_breeds
 from stages.lib.errors import UserError
 from stages.lib.model_files import Classifier, load_classifier, save_classifier
 
@@ -134,6 +134,7 @@ def test_code_in_a_model_is_not_run(tmp_path, complaint):
 
 def test_features_with_pickled_objects_in_them_are_not_opened(tmp_path):
     np.save(tmp_path / "train.npy", np.array([{"an": "object"}]), allow_pickle=True)
+    write_breeds(["Cairn"], tmp_path, "train")
     with pytest.raises(ValueError, match="Array can't be memory-mapped: Python objects in dtype"):
         read_features(tmp_path, "train")
 

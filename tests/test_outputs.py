@@ -1,6 +1,6 @@
 import pytest
 
-from stages.lib.outputs import whole_file, whole_folder, write_json
+from stages.lib.outputs import scratch_folder, whole_file, whole_folder, write_json
 
 
 class HaltedError(Exception):
@@ -66,3 +66,14 @@ def test_json_keeps_the_order_of_keys_and_letters_of_every_language(tmp_path):
     write_json(tmp_path / "metrics" / "out.json", {"b": 1, "a": {"Löwchen": 0.5}})
     expected = '{\n  "b": 1,\n  "a": {\n    "Löwchen": 0.5\n  }\n}\n'
     assert (tmp_path / "metrics" / "out.json").read_bytes() == expected.encode()
+
+
+def test_a_scratch_folder_is_empty_at_first_and_gone_at_last_whatever_happens(tmp_path, contents):
+    left = tmp_path / "model.keras.scratch.partial" / "left_by_a_killed_run.npy"
+    left.parent.mkdir()
+    left.touch()
+    with pytest.raises(HaltedError), scratch_folder(tmp_path / "model.keras") as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "pictures.npy").touch()
+        raise HaltedError
+    assert contents(tmp_path) == {}

@@ -291,7 +291,7 @@ def test_a_saved_model_gives_the_predictions_that_were_written(repository, model
 def below(root: Path, paths: list[str]) -> set[str]:
     """What of ``paths`` lies in the repository, relative to it; an unfinished output by its final name."""
     inside = {Path(path).relative_to(root) for path in paths if Path(path).is_relative_to(root)}
-    return {"/".join(part.removesuffix(".partial") for part in path.parts) for path in inside}
+    return {"/".join(part.removesuffix(".partial").removesuffix(".scratch") for part in path.parts) for path in inside}
 
 
 @pytest.fixture(params=[stage.removeprefix("data/dvc.yaml:") for stage in STAGES])
