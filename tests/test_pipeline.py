@@ -47,6 +47,7 @@ SCORES = [
     *("log_loss", "brier", "ece", "temperature", "threshold", "val_coverage", "coverage", "selective_accuracy"),
     *("scaled_log_loss", "scaled_brier", "scaled_ece", "parameters", "megabytes"),
 ]
+FINETUNED = ("metrics/finetune.json", "plots/history/finetune.csv")  # alike only where the trainings were
 TRAINING = ["steps", "best_step", "best_val_loss", "best_val_accuracy", "parameters"]
 
 
@@ -596,10 +597,10 @@ def test_experiments_in_a_queue_run_two_at_a_time_and_give_what_they_give_alone(
     for name in ("rate-2", "rate-4"):
         branch = f"queued-{name}"
         repository.dvc("exp", "branch", name, branch)
-        found[name] = json.loads(repository.git("show", f"{branch}:metrics/finetune.json"))
+        found[name] = [repository.git("show", f"{branch}:{path}") for path in FINETUNED]
     assert found["rate-2"] != found["rate-4"]
     assert experiment(**{"data.source": photos, "finetune.learning_rate": 0.02}) <= {"prepare", "finetune", "evaluate"}
-    assert repository.json("metrics/finetune.json") == found["rate-2"]
+    assert [(repository.root / path).read_text() for path in FINETUNED] == found["rate-2"]
 
 
 # Mistakes in params.yaml
