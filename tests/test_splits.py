@@ -47,13 +47,18 @@ seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
-def test_each_breed_has_the_shares_that_are_wanted_to_rounding():
-    splits = split_alone(photos_of(Cairn=100, Dingo=61, Samoyed=7))
-    assert Counter((breed, split) for (breed, _), split in splits.items()) == {
-        ("Cairn", "test"): 25, ("Cairn", "val"): 15, ("Cairn", "train"): 60,
-        ("Dingo", "test"): 15, ("Dingo", "val"): 9, ("Dingo", "train"): 37,
-        ("Samoyed", "test"): 2, ("Samoyed", "val"): 1, ("Samoyed", "train"): 4,
-    }  # fmt: skip
+def test_each_breed_has_nearly_the_shares_that_are_wanted():
+    counts = np.array(
+        [
+            [
+                Counter(split_alone(photos_of(Cairn=100), seed=seed).values())[split]
+                for split in ("train", "val", "test")
+            ]
+            for seed in range(400)
+        ]
+    )
+    assert np.abs(counts.mean(axis=0) - [60, 15, 25]).max() < 0.5
+    assert counts.std(axis=0).round(1).tolist() == [0.7, 1.6, 2.2]  # by chance alone: 4.9, 3.6 and 4.3
 
 
 def test_the_split_is_a_function_of_the_seed():
@@ -63,20 +68,14 @@ def test_the_split_is_a_function_of_the_seed():
     assert len(moved(one, other)) > 50  # by chance 0.6² + 0.25² + 0.15² = 44 % stay: 111 move
 
 
-def test_a_photo_more_moves_two_others_of_its_breed_at_most_and_none_of_another():
-    photos = photos_of(Cairn=40, Dingo=40)
-    before = split_alone(photos)
-    for number in range(100, 160):
-        after = split_alone([("Cairn", number), *photos])
-        assert len(moved(before, after)) <= 2
-        assert {breed for breed, _ in moved(before, after)} <= {"Cairn"}
-
-
-def test_a_bigger_share_for_test_takes_photos_from_train_alone():
-    photos = photos_of(Cairn=40, Dingo=40)
-    before, after = split_alone(photos, test=0.25), split_alone(photos, test=0.35)
-    assert {(before[photo], after[photo]) for photo in moved(before, after)} == {("train", "test")}
-    assert len(moved(before, after)) == 8
+@given(st.integers(0, 60), shares, shares, seeds)
+@few
+def test_a_photo_more_moves_one_other_of_its_breed_at_most_and_none_of_another(count, test, val, seed):
+    photos = photos_of(Cairn=count, Dingo=40)
+    before = split_alone(photos, test, val, seed)
+    for number in range(100, 130):
+        after = split_alone([("Cairn", number), *photos], test, val, seed)
+        assert [breed for breed, _ in moved(before, after)] in ([], ["Cairn"])
 
 
 def test_a_photo_that_is_renamed_stays_in_its_split():
@@ -91,7 +90,7 @@ def test_a_group_that_is_bigger_than_test_and_val_trains():
     for seed in range(20):
         splits = assign_splits(["Cairn"] * 40, groups, list(map(digest, range(40))), TEST, VAL, seed)
         assert set(splits[:12]) == {"train"}
-        assert Counter(splits) == {"test": 10, "val": 6, "train": 24}
+        assert {"test", "val"} < set(splits)
 
 
 def test_no_photos_give_no_splits():
@@ -104,25 +103,6 @@ def test_a_group_is_never_split(photos, test, val, seed):
     breeds, groups, digests = photos
     splits = assign_splits(breeds, groups, digests, test, val, seed)
     assert all(len({splits[photo] for photo in np.flatnonzero(groups == group)}) == 1 for group in groups)
-
-
-@given(grouped_photos(), shares, shares, seeds)
-@few
-def test_test_and_val_are_filled_as_far_as_groups_allow_and_never_over(photos, test, val, seed):
-    breeds, groups, digests = photos
-    splits = assign_splits(breeds, groups, digests, test, val, seed)
-    of_group = {group: np.flatnonzero(groups == group) for group in groups}
-    counts_for = {group: min(breeds[photo] for photo in members) for group, members in of_group.items()}
-    for breed in set(counts_for.values()):
-        sizes = {"train": [], "val": [], "test": []}
-        for group, members in of_group.items():
-            if counts_for[group] == breed:
-                sizes[splits[members[0]]].append(len(members))
-        photos_in_all = sum(map(sum, sizes.values()))
-        for split, share in (("test", test), ("val", val)):
-            missing = round(photos_in_all * share) - sum(sizes[split])
-            assert missing >= 0
-            assert all(size > missing for size in sizes["train"])
 
 
 @given(grouped_photos(), seeds, st.randoms(use_true_random=False))

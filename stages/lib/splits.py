@@ -8,8 +8,9 @@ import numpy as np
 SPLITS = ("train", "val", "test")
 
 
-def _rank(seed: int, digest: str) -> bytes:
-    return hashlib.sha256(f"{seed}/{digest}".encode()).digest()
+def _place(seed: int, digest: str) -> float:
+    """Where a photo stands on a line from 0 to 1: chance, but the same whatever other photos there are."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{digest}".encode()).digest()[:6]) / 2**48
 
 
 def assign_splits(
@@ -17,11 +18,11 @@ def assign_splits(
 ) -> list[str]:
     """Split by breed, keeping groups of near duplicates on one side.
 
-    In each breed the groups are put in an order that depends on the seed and the photos' content alone. Test takes from
-    its front and val from its back, as long as a group fits into what is still wanted; train takes the rest. So a photo
-    more or fewer moves no more than the photos next to the two borders, two others at most, and big groups go to train.
-    (Of 2,000 additions to breeds of 30 to 199 photos, 44 % moved no other, 49 % one and 7 % two. No rule that goes by
-    the photos alone and keeps three shares could promise to move one at most.)
+    The seed and its content alone give each group a place on a line, which is cut in two where half of train would lie
+    on either side. Test takes the first groups before the cut and val the last ones behind it, each its share of the
+    photos on its side, as long as a group fits into what is still wanted; train takes the rest. So a photo more or
+    fewer concerns one border only and moves one other photo of its breed at most. The price is that the shares are not
+    exact: of 100 photos, 25 ± 2.2 are in test and 15 ± 1.6 in val (standard deviations, for 0.25 and 0.15).
 
     Args:
         breeds: the breed of each photo.
@@ -41,15 +42,17 @@ def assign_splits(
     for photos in members.values():
         by_breed[min(breeds[photo] for photo in photos)].append(photos)
 
+    cut = test + (1 - test - val) / 2
     splits = ["train"] * len(breeds)
     for breed_groups in by_breed.values():
-        ranked = sorted(breed_groups, key=lambda photos: _rank(seed, min(digests[photo] for photo in photos)))
-        count = sum(map(len, ranked))
-        wanted = {"test": round(count * test), "val": round(count * val)}
-        for split, order in (("test", ranked), ("val", ranked[::-1])):
-            for photos in order:
-                if len(photos) <= wanted[split] and splits[photos[0]] == "train":
-                    wanted[split] -= len(photos)
+        placed = sorted((_place(seed, min(digests[photo] for photo in photos)), photos) for photos in breed_groups)
+        before = [photos for place, photos in placed if place < cut]
+        behind = [photos for place, photos in placed if place >= cut]
+        for split, share, side in (("test", test / cut, before), ("val", val / (1 - cut), behind[::-1])):
+            wanted = round(sum(map(len, side)) * share)
+            for photos in side:
+                if len(photos) <= wanted:
+                    wanted -= len(photos)
                     for photo in photos:
                         splits[photo] = split
     return splits
