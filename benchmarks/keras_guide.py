@@ -9,12 +9,13 @@ Alone   python -m benchmarks.keras_guide FOLDER WEIGHTS, as for benchmarks.noteb
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 from keras import layers
+
+from benchmarks.epochs import seconds_of_an_epoch
 
 SIDE = 128
 BATCH_SIZE = 64
@@ -48,16 +49,6 @@ def batches(folder: Path, split: str) -> tf.data.Dataset:
     ).prefetch(tf.data.AUTOTUNE)
 
 
-def seconds_of_an_epoch(model: keras.Model, folder: Path, learning_rate: float) -> float:
-    """Compile ``model`` and measure one epoch, validation included, after two steps that trace it."""
-    training, test = batches(folder, "train"), batches(folder, "test")
-    model.compile(keras.optimizers.Adam(learning_rate), loss="categorical_crossentropy", metrics=["accuracy"])
-    model.fit(training.take(2), validation_data=test.take(1), epochs=1, verbose=0)
-    start = time.perf_counter()
-    model.fit(training, validation_data=test, epochs=1, verbose=2)
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Measure each training, and print its seconds an epoch and its epochs as JSON on the last line."""
     folder, weights = Path(sys.argv[1]), Path(sys.argv[2])
@@ -65,12 +56,13 @@ def main() -> None:
     keras.utils.set_random_seed(1)
     plain, _ = network(weights, breeds, augmented=False)
     augmented, base = network(weights, breeds, augmented=True)
+    training, test = batches(folder, "train"), batches(folder, "test")
     seconds = {
-        "transfer, plain": seconds_of_an_epoch(plain, folder, 1e-3),
-        "transfer, augmented": seconds_of_an_epoch(augmented, folder, 1e-3),
+        "transfer, plain": seconds_of_an_epoch(plain, training, test, 1e-3),
+        "transfer, augmented": seconds_of_an_epoch(augmented, training, test, 1e-3),
     }
     base.trainable = True
-    seconds["fine-tuning"] = seconds_of_an_epoch(augmented, folder, 1e-5)
+    seconds["fine-tuning"] = seconds_of_an_epoch(augmented, training, test, 1e-5)
     print(json.dumps([{"training": key, "epochs": EPOCHS[key], "seconds": value} for key, value in seconds.items()]))
 
 

@@ -5,20 +5,19 @@ epoch, and the test photos as validation data; 15 epochs of transfer learning wi
 fine-tuning VGG16's last two blocks, 6 and 6 of a CNN from scratch. Of that CNN it is known that it has convolutions,
 batch norm and dropout: here, one of that description.
 
-Each training is traced in two steps first, so that an epoch is measured and not TensorFlow's start.
-
 Alone   python -m benchmarks.notebook FOLDER WEIGHTS: FOLDER has train/<breed> and test/<breed>, WEIGHTS is VGG16's
         .weights.h5 without its top; prints JSON
 """
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import keras
 from keras import layers
 from keras.src.legacy.preprocessing.image import ImageDataGenerator  # Keras' own, of which it is the last trace
+
+from benchmarks.epochs import seconds_of_an_epoch
 
 SIDE = 128
 BATCH_SIZE = 32
@@ -71,34 +70,26 @@ def batches(folder: Path, split: str, augmented: bool) -> keras.utils.PyDataset:
     )
 
 
-def seconds_of_an_epoch(network: keras.Model, folder: Path, augmented: bool, learning_rate: float) -> float:
-    """Compile ``network`` and measure one epoch, validation included."""
-    training, test = batches(folder, "train", augmented), batches(folder, "test", augmented=False)
-    network.compile(keras.optimizers.Adam(learning_rate), loss="categorical_crossentropy", metrics=["accuracy"])
-    network.fit(training, validation_data=test, epochs=1, steps_per_epoch=2, validation_steps=1, verbose=0)
-    start = time.perf_counter()
-    network.fit(training, validation_data=test, epochs=1, verbose=2)
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Measure each training, and print its seconds an epoch and its epochs as JSON on the last line."""
     folder, weights = Path(sys.argv[1]), Path(sys.argv[2])
     breeds = len(list((folder / "train").iterdir()))
     keras.utils.set_random_seed(1)
+    plain, augmented = (batches(folder, "train", variant) for variant in (False, True))
+    test = batches(folder, "test", augmented=False)
     transfer = transfer_network(weights, breeds)
     seconds = {
-        "transfer, plain": seconds_of_an_epoch(transfer, folder, False, 1e-3),
-        "transfer, augmented": seconds_of_an_epoch(transfer, folder, True, 1e-3),
+        "transfer, plain": seconds_of_an_epoch(transfer, plain, test, 1e-3),
+        "transfer, augmented": seconds_of_an_epoch(transfer, augmented, test, 1e-3),
     }
     base = transfer.layers[0]
     base.trainable = True
     for layer in base.layers:
         layer.trainable = layer.name.startswith(("block4", "block5"))
-    seconds["fine-tuning"] = seconds_of_an_epoch(transfer, folder, True, 1e-5)
+    seconds["fine-tuning"] = seconds_of_an_epoch(transfer, augmented, test, 1e-5)
     scratch = scratch_network(breeds)
-    seconds["scratch, plain"] = seconds_of_an_epoch(scratch, folder, False, 1e-3)
-    seconds["scratch, augmented"] = seconds_of_an_epoch(scratch, folder, True, 1e-3)
+    seconds["scratch, plain"] = seconds_of_an_epoch(scratch, plain, test, 1e-3)
+    seconds["scratch, augmented"] = seconds_of_an_epoch(scratch, augmented, test, 1e-3)
     print(json.dumps([{"training": key, "epochs": EPOCHS[key], "seconds": value} for key, value in seconds.items()]))
 
 
