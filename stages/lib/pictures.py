@@ -92,9 +92,8 @@ def read_photo(path: Path, max_pixels: int) -> Image.Image:
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise Refused("too many pixels", f"{image.width}x{image.height}")
-            ImageOps.exif_transpose(
-                image, in_place=True
-            )  # which loads it; in place, as a copy would take as much again
+            # which loads it; in place, as a copy would take as much again
+            ImageOps.exif_transpose(image, in_place=True)
             photo = _to_rgb(image)
     except Refused:
         raise
