@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from stages.lib import paths
 from stages.lib.errors import UserError, run
@@ -103,13 +104,14 @@ def list_files(photos: list[Path]) -> list[Path]:
 def predict(
     classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None
 ) -> tuple[list[dict], list[str]]:
-    """Read and classify ``files`` in batches.
+    """Read and classify ``files`` in batches; of more than one batch, a progress bar on stderr tells how far it is.
 
     Returns:
         For each photo ``{"photo": file, "sure": sure, "breeds": [{"breed", "probability"}, ...]}``, the most probable
         breed first, where ``sure`` is None if there is no threshold; and a sentence for each file that is no photo.
     """
     answers, faults = [], []
+    bar = tqdm(desc="predict", total=len(files), unit="photo", mininterval=1, disable=len(files) <= BATCH_SIZE)
     for start in range(0, len(files), BATCH_SIZE):
         read, pictures = [], []
         for file in files[start : start + BATCH_SIZE]:
@@ -130,6 +132,8 @@ def predict(
                 ]
                 sure = None if threshold is None else bool(is_sure(probabilities.max(), threshold.confidence))
                 answers.append({"photo": str(file), "sure": sure, "breeds": breeds})
+        bar.update(len(files[start : start + BATCH_SIZE]))
+    bar.close()
     return answers, faults
 
 
