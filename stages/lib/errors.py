@@ -1,9 +1,13 @@
 """Mistakes that a person can mend, told in one message instead of a traceback."""
 
 import errno
-import resource
 import sys
 from collections.abc import Callable
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None
 
 # no memory, no more files open at once: what the system says of itself, not of the file
 EXHAUSTED = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -15,6 +19,14 @@ REFUSALS = {*FULL, errno.EACCES, errno.EPERM, errno.EROFS, *EXHAUSTED}
 
 class UserError(Exception):
     """What was expected, what came and what to do about it, in words for the person at the keyboard."""
+
+
+def _peak_memory() -> str:
+    """How much memory was in use at most, as a sentence; nothing where the system does not tell."""
+    if resource is None:
+        return ""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return f"{peak / 1e6:,.0f} MB were in use at most. "
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -39,11 +51,10 @@ def run(main: Callable[[], int | None]) -> None:
         # by its name, as to import TensorFlow for it would cost every stage two seconds
         if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
             raise
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         what = (str(error).strip().splitlines() or ["none is left"])[0]
         print(
-            f"error: not enough memory: {what}.\n{peak / 1e6:,.0f} MB were in use at most. Close other programs or "
-            "raise the limit, and run it again.",
+            f"error: not enough memory: {what}.\n{_peak_memory()}Close other programs or raise the limit, and run it "
+            "again.",
             file=sys.stderr,
         )
         code = 1
