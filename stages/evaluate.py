@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.lib import calibration, caveats, charts, costs, galleries, label_errors, paths, score_charts, selective
+from stages.lib import calibration, charts, costs, galleries, label_errors, paths, score_charts, selective
+from stages.lib.caveats import describe_test, find_caveats, is_drawn
 from stages.lib.datasets import encode, read_features
 from stages.lib.errors import run
 from stages.lib.grad_cam import grad_cam, overlay
@@ -176,6 +177,11 @@ def find_suspicious_labels(manifest: pd.DataFrame, seed: int) -> pd.DataFrame | 
     return label_errors.find_suspicious(table, probabilities, breeds)
 
 
+def stack(tables: dict[Any, pd.DataFrame], names: list[str]) -> pd.DataFrame:
+    """All of ``tables``, one below the other; their keys become the first columns, called ``names``."""
+    return pd.concat(tables, names=names).reset_index(names).reset_index(drop=True)
+
+
 def write_csv(table: pd.DataFrame, path: Path, float_format: str = "%.6f") -> None:
     """Write a table without its index."""
     with whole_file(path) as partial:
@@ -186,15 +192,13 @@ def write_tables(judged: dict[str, Judged], comparisons: pd.DataFrame, suspiciou
     """Write the CSV files under plots."""
     for model, found in judged.items():
         write_csv(found.predictions, paths.PREDICTIONS / f"{model}.csv")
-    reliability = [
-        points.assign(model=model, scaling=scaling)
-        for model, found in judged.items()
-        for scaling, points in found.reliability.items()
-    ]
-    curves = [found.risk_coverage.assign(model=model) for model, found in judged.items()]
+    reliability = {
+        (model, scaling): points for model, found in judged.items() for scaling, points in found.reliability.items()
+    }
+    curves = {model: found.risk_coverage for model, found in judged.items()}
     write_csv(join_reports(judged), paths.PLOTS / "classification_report.csv")
-    write_csv(pd.concat(reliability).set_index(["model", "scaling"]).reset_index(), paths.PLOTS / "reliability.csv")
-    write_csv(pd.concat(curves).set_index("model").reset_index(), paths.PLOTS / "risk_coverage.csv")
+    write_csv(stack(reliability, ["model", "scaling"]), paths.PLOTS / "reliability.csv")
+    write_csv(stack(curves, ["model"]), paths.PLOTS / "risk_coverage.csv")
     write_csv(comparisons, paths.PLOTS / "comparisons.csv", float_format="%.6g")  # p values may be tiny
     none = pd.DataFrame(columns=label_errors.COLUMNS)
     write_csv(none if suspicious is None else suspicious, paths.PLOTS / "suspicious_labels.csv")
@@ -202,11 +206,10 @@ def write_tables(judged: dict[str, Judged], comparisons: pd.DataFrame, suspiciou
 
 def join_reports(judged: dict[str, Judged]) -> pd.DataFrame:
     """The classification reports of all models: model, breed, precision, recall, f1, support."""
-    reports = pd.concat([found.report.assign(model=model) for model, found in judged.items()])
-    return reports.set_index("model").reset_index()
+    return stack({model: found.report for model, found in judged.items()}, ["model"])
 
 
-def write_metrics(judged: dict[str, Judged], best: str, photos: int, drawn: bool, notes: list[str]) -> None:
+def write_metrics(judged: dict[str, Judged], best: str, photos: int, drawn: bool, caveats: list[str]) -> None:
     """Write the JSON files under metrics."""
     for folder, scores in (
         ("val", {model: found.val_scores for model, found in judged.items()}),
@@ -218,7 +221,7 @@ def write_metrics(judged: dict[str, Judged], best: str, photos: int, drawn: bool
     scores = {model: found.scores for model, found in judged.items()}
     write_json(
         paths.METRICS / "evaluate.json",
-        {**scores, "best": best, "test_photos": photos, "drawn": drawn, "caveats": notes},
+        {**scores, "best": best, "test_photos": photos, "drawn": drawn, "caveats": caveats},
     )
 
 
@@ -263,8 +266,8 @@ def explain(classifier: Classifier, rows: pd.DataFrame, files: dict[str, Path]) 
 
 def show_results(judged: dict[str, Judged], best: str, comparisons: pd.DataFrame) -> dict[str, Any]:
     """The numbers and charts of the report."""
-    plain, augmented = (comparisons[side].str.rsplit("_", n=1, expand=True) for side in ("first", "second"))
-    augmentation = (plain[0] == augmented[0]) & (plain[1] == VARIANTS[0]) & (augmented[1] == VARIANTS[1])
+    plain, augmented = VARIANTS
+    augmentation = comparisons["first"].str.replace(plain, augmented) == comparisons["second"]
     return {
         "scores": {model: found.scores for model, found in judged.items()},
         "comparisons": comparisons.assign(augmentation=augmentation).to_dict("records"),
@@ -351,21 +354,25 @@ def main() -> None:
     comparisons = compare_models({model: found.right for model, found in judged.items()}, level)
     suspicious = find_suspicious_labels(manifest, params.seed)
     support = judged[best].report.set_index("breed")["support"].to_dict()
-    notes = caveats.find_caveats(test.photos, support, params.data.source, params.backbone.weights)
-    subject = caveats.describe(len(test.files), params.data.source, test.photos)
+    caveats = find_caveats(test.photos, support, params.data.source, params.backbone.weights)
+    subject = describe_test(len(test.files), params.data.source, test.photos)
     write_tables(judged, comparisons, suspicious)
-    write_metrics(judged, best, len(test.files), caveats.is_drawn(params.data.source), notes)
+    write_metrics(judged, best, len(test.files), is_drawn(params.data.source), caveats)
     write_csv(measure_costs(classifiers, judged), paths.COSTS / "evaluate.csv")
     draw_charts(judged, level, subject)
     answer = answer_in_a_sentence(best, judged[best].scores, comparisons, subject, level)
     results = {
-        **{"answer": answer, "caveats": notes, "subject": subject, "best": best, "test_hash": hash_of_test(manifest)},
+        "answer": answer,
+        "caveats": caveats,
+        "subject": subject,
+        "best": best,
+        "test_hash": hash_of_test(manifest),
         **show_results(judged, best, comparisons),
         **show_photos(classifiers[best], judged[best].predictions, test),
         **show_suspicious(suspicious),
     }
     write_report(results, params)
-    print(answer, *notes, f"See {paths.PLOTS / 'report.html'}", sep="\n")
+    print(answer, *caveats, f"See {paths.PLOTS / 'report.html'}", sep="\n")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def test_warning_names_the_breeds_with_few_photos_or_none_and_no_other():
     ],
 )
 def test_what_was_tested_on_is_told_where_results_are_shown(source, photos, words):
-    assert caveats.describe(30, source, photos) == words
+    assert caveats.describe_test(30, source, photos) == words
 
 
 def judged(right: dict[str, str]) -> tuple[dict, pd.DataFrame]:

@@ -58,7 +58,7 @@ def find_caveats(photos: list[str], support: dict[str, int], source: str, weight
     return caveats
 
 
-def describe(photos: int, source: str, names: list[str]) -> str:
+def describe_test(photos: int, source: str, names: list[str]) -> str:
     """What was tested on, in the words that stand in titles: "75 drawn test pictures", "233 test photos"."""
     if is_drawn(source):
         return f"{photos} drawn test pictures"
