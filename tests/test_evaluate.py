@@ -13,7 +13,7 @@ from conftest import ROOT
 from PIL import Image
 
 from stages import evaluate
-from stages.lib import caveats, paths, report, score_charts
+from stages.lib import caveats, charts, paths, report, score_charts
 from stages.lib.models import MODELS
 from stages.lib.params import load_params
 from stages.lib.scores import classification_report, compare_models, compute_scores
@@ -140,6 +140,20 @@ def test_confusion_matrix_keeps_the_place_of_a_breed_that_never_comes_up():
     figure = score_charts.confusion_matrix(np.array([0, 2]), np.array([0, 2]), ["a", "b", "c"], "title")
     numbers = [int(text.get_text().split("\n")[0]) for text in figure.axes[0].texts]
     assert numbers == [1, 0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_a_chart_is_saved_in_a_palette_that_nobody_sees_and_in_the_same_bytes_each_time(tmp_path):
+    history = pd.DataFrame({name: np.linspace(0, 1, 9) for name in ("step", "accuracy", "val_accuracy", "loss")})
+    histories = {model: history.assign(val_loss=place) for place, model in enumerate(MODELS, start=1)}
+    score_charts.learning_curves(histories).savefig(tmp_path / "all_colours.png")
+    for name in ("one.png", "other.png"):
+        charts.save(score_charts.learning_curves(histories), tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
+    with Image.open(tmp_path / "one.png") as saved, Image.open(tmp_path / "all_colours.png") as drawn:
+        assert saved.mode == "P"
+        difference = np.asarray(saved.convert("RGB")).astype(int) - np.asarray(drawn.convert("RGB"))
+    assert np.abs(difference).max() < 20
+    assert (tmp_path / "one.png").stat().st_size < 0.5 * (tmp_path / "all_colours.png").stat().st_size
 
 
 def report_content() -> dict:
