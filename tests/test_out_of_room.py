@@ -183,3 +183,14 @@ def test_memory_that_tensorflow_does_not_get_is_told_in_a_line_and_not_in_a_trac
     assert first == "error: not enough memory: OOM when allocating tensor with shape[9,9]."
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert 0 < float(second.split()[0].replace(",", "")) <= peak * 1024 / MEGABYTE + 1
+
+
+def test_without_the_module_resource_as_on_windows_the_message_does_without_the_peak():
+    script = "import sys; sys.modules['resource'] = None; from stages.lib.errors import run; run(lambda: [0] * 2**60)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: not enough memory: none is left.\nClose other programs or raise the limit, and run it again.\n"
+    )
