@@ -140,6 +140,8 @@ def cut_of(model: keras.Model, count: int) -> keras.Operation:
 
 
 def loss_and_gradients(model: keras.Model, inputs: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:
+    # what keras.applications builds takes its one input in a list, what is cut from it does not
+    model = keras.Model(model.inputs[0], model.outputs[0])
     with tf.GradientTape() as tape:
         loss = keras.ops.mean(keras.losses.categorical_crossentropy(targets, model(inputs, training=False)))
     return [loss.numpy(), *(g.numpy() for g in tape.gradient(loss, [v.value for v in model.trainable_variables]))]
