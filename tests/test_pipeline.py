@@ -436,6 +436,7 @@ def test_predict_goes_through_a_folder_and_names_what_is_no_picture(repository, 
     assert [line for line in done.stderr.splitlines() if line.startswith("not read:")] == [
         f"not read: {tmp_path / 'mine' / 'notes.txt'}: not a picture"
     ]
+    assert f"{len(photos) + 1}/{len(photos) + 1}" in done.stderr, "more than one batch shows its progress"
     assert "Traceback" not in done.stderr
 
 
