@@ -1,4 +1,4 @@
-"""`dvc repro` is killed in the middle of every stage, and goes on to the same results.
+"""`dvc repro` is killed in the middle of every stage, or stopped with Ctrl-C, and goes on to the same results.
 
 In full: KILLS=30 pytest -s tests/test_killed.py
 """
@@ -6,11 +6,13 @@ In full: KILLS=30 pytest -s tests/test_killed.py
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,11 +27,13 @@ RUNNING = "Running stage '"
 class Run:
     """`dvc repro` in a process group of its own, and when it announced each stage."""
 
-    def __init__(self, repository: Repository):
+    def __init__(self, repository: Repository, *targets: str):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro"], cwd=repository.root, text=True, start_new_session=True,
+            [sys.executable, "-m", "dvc", "repro", *targets], cwd=repository.root, text=True, start_new_session=True,
             env=repository.environment | {"PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            # which a job in the background of a shell ignores, and its children with it
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         self.lines = []
         self.announced = {}
@@ -56,6 +60,19 @@ class Run:
         if self.process.poll() is not None:
             self.finish()
         return next(iter(found()), None)
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait for something that becomes true before the run comes to its end."""
+        deadline = time.monotonic() + 1200
+        while not holds():
+            assert self.process.poll() is None, "".join(self.lines)
+            assert time.monotonic() < deadline, "".join(self.lines)
+            time.sleep(0.05)
+
+    def press_ctrl_c(self) -> int:
+        """Interrupt DVC and all that it started, as a terminal does, and give DVC's exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.finish()
 
     def kill(self) -> bool:
         """Kill DVC and all that it started; False if it had come to its end before."""
@@ -129,3 +146,26 @@ def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_bytes(undi
         assert list(root.glob(".checkpoints/*")) == []
         assert stages_run(repository.dvc("repro").stdout) == set()
         print(f"\n{len(kills)} kills survived, {gone_on} trainings went on: {', '.join(kills)}", flush=True)
+
+
+def test_ctrl_c_says_what_is_kept_and_the_next_run_goes_on_from_there(tmp_path):
+    params = tiny_params()
+    params["train_scratch"] |= {"steps": 100_000, "validate_every": 4, "patience": 25_000}
+    repository = new_repository(tmp_path, params)
+    looks = []
+
+    def last_look() -> list[int]:
+        return [kept.stat().st_mtime_ns for kept in tmp_path.glob(".checkpoints/*.npz")]
+
+    for going_on in (False, True):
+        before = last_look()
+        run = Run(repository, "train_scratch@plain")
+        run.wait_until(lambda before=before: last_look() != before)
+        assert run.press_ctrl_c() != 0
+        said = "".join(run.lines)
+        looks.append(int(re.search(r"^stopped: (\d+) looks? at val (is|are) kept in \.checkpoints/", said, re.M)[1]))
+        assert ("going on from" in said) == going_on
+        assert "failed to reproduce 'train_scratch@plain'" in said
+        assert "Traceback" not in said
+        assert not (tmp_path / "models/scratch_plain.keras").exists()
+    assert looks[1] > looks[0]
