@@ -196,8 +196,8 @@ def test_ctrl_c_says_what_is_kept(monkeypatch, capsys):
     (kept,) = paths.CHECKPOINTS.iterdir()
     assert ended.value.code == 130
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"stopped: 2 looks at val are kept in {kept}, and training goes on from there; run it again to go on from the "
-        "stages that are done"
+        f"stopped: training up to look 2 at val is kept in {kept}, and goes on from there; run it again to go on from "
+        "the stages that are done"
     )
 
 

@@ -163,7 +163,9 @@ def test_ctrl_c_says_what_is_kept_and_the_next_run_goes_on_from_there(tmp_path):
         run.wait_until(lambda before=before: last_look() != before)
         assert run.press_ctrl_c() != 0
         said = "".join(run.lines)
-        looks.append(int(re.search(r"^stopped: (\d+) looks? at val (is|are) kept in \.checkpoints/", said, re.M)[1]))
+        looks.append(
+            int(re.search(r"^stopped: training up to look (\d+) at val is kept in \.checkpoints/", said, re.M)[1])
+        )
         assert ("going on from" in said) == going_on
         assert "failed to reproduce 'train_scratch@plain'" in said
         assert "Traceback" not in said

@@ -100,7 +100,7 @@ class Checkpoint(callbacks.Callback):
         """What a run that is stopped now leaves behind, in words."""
         if not self.path or not self.rows:
             return "nothing of this training is kept"
-        return f"{len(self.rows)} looks at val are kept in {self.path}, and training goes on from there"
+        return f"training up to look {len(self.rows)} at val is kept in {self.path}, and goes on from there"
 
     def _read(self) -> None:
         try:
@@ -111,7 +111,7 @@ class Checkpoint(callbacks.Callback):
             print(f"{self.path} can't be read ({error}): training starts anew")
             return
         self.rows, self.seconds, self.finished = (self.state[name] for name in ("rows", "seconds", "finished"))
-        print(f"going on from {self.path}: {len(self.rows)} looks at val are done")
+        print(f"going on from {self.path}, after look {len(self.rows)} at val")
 
     def _variables(self) -> list[keras.Variable]:
         """All that training changes: weights, the state of dropout and of the optimizer."""
