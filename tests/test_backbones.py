@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
+from stages.features import run_frozen
 from stages.finetune import split_for_training
 from stages.lib.backbones import BACKBONES, build_backbone, cut_below, last_layers, write_weights
 from stages.lib.classifiers import head_network, join
@@ -46,6 +48,31 @@ def test_vgg16_sees_blue_green_red_minus_the_imagenet_mean():
     )
 
 
+def test_squeezenet_sees_blue_green_red_minus_the_mean_of_its_training():
+    backbone = build_backbone("SqueezeNet", 32)
+    seen = keras.Model(backbone.input, backbone.get_layer("conv1").input)
+    red = np.tile(np.array([255, 0, 0], np.uint8), (1, 32, 32, 1))
+    np.testing.assert_array_equal(seen.predict(red, verbose=0)[0, 0, 0], [0 - 104, 0 - 117, 255 - 123])
+
+
+@pytest.mark.parametrize(
+    ("side", "expected"),
+    [(227, [113, 56, 28, 14]), (52, [25, 12, 6, 3]), (32, [15, 7, 3, 1])],  # 227 as its authors' Caffe has it
+)
+def test_squeezenet_pools_as_caffe_does_and_lets_the_last_one_stick_out_over_the_edge(side, expected):
+    backbone = build_backbone("SqueezeNet", side)
+    pools = [backbone.get_layer(f"pool{number}") for number in (1, 3, 5)]
+    network = keras.Model(backbone.input, [x for pool in pools for x in (pool.input, pool.output)])
+    photo = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+    maps = network.predict(photo, verbose=0)
+    for before, after in zip(maps[::2], maps[1::2], strict=True):
+        count = int(np.ceil((before.shape[1] - 3) / 2)) + 1
+        rows = np.stack([before[:, 2 * i : 2 * i + 3].max(axis=1) for i in range(count)], axis=1)
+        largest = np.stack([rows[:, :, 2 * i : 2 * i + 3].max(axis=2) for i in range(count)], axis=2)
+        np.testing.assert_array_equal(after, largest)
+    assert [maps[0].shape[1], *(after.shape[1] for after in maps[1::2])] == expected
+
+
 @pytest.mark.parametrize("name", BACKBONES)
 def test_cut_network_gives_the_outputs_and_gradients_of_the_whole(name, photos):
     model = build_classifier(name)
@@ -74,6 +101,14 @@ def test_vgg16_is_cut_below_its_fifth_block():
     assert cut_of(model, 13).name.startswith("add"), "the last step of the preprocessing"
 
 
+def test_squeezenet_is_cut_between_its_fire_modules():
+    model = build_classifier("SqueezeNet")
+    assert cut_of(model, 3).name == "fire8_concat"
+    assert cut_of(model, 6).name == "fire7_concat"
+    assert cut_of(model, 12).name == "pool5"
+    assert cut_of(model, 25).name.startswith("subtract"), "the last step of the preprocessing"
+
+
 def test_batch_norm_keeps_its_pretrained_statistics_while_the_last_layers_train():
     model = build_classifier("ResNet50V2")
     top = split_for_training(model, layers=3)
@@ -89,15 +124,28 @@ def test_batch_norm_keeps_its_pretrained_statistics_while_the_last_layers_train(
         np.testing.assert_array_equal(before, now)
 
 
-def test_training_the_upper_part_trains_the_whole_and_nothing_below_the_cut():
-    model = build_classifier("VGG16")
-    before = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_backbone_is_cached_trained_for_a_step_saved_and_read_back(name, photos, tmp_path):
+    files = [tmp_path / f"{number}.png" for number in range(len(photos))]
+    for photo, file in zip(photos, files, strict=True):
+        Image.fromarray(photo).save(file)
+    model = build_classifier(name)
+    trained = {layer.name for layer in last_layers(of_backbone(model), 3)}
+    frozen = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
     top = split_for_training(model, layers=3)
-    top.compile("sgd", "categorical_crossentropy")
-    top.fit(np.ones((2, *top.input_shape[1:]), np.float32), np.eye(4)[:2], verbose=0)
-    changed = {name for name in before if not np.array_equal(before[name][0], model.get_layer(name).get_weights()[0])}
-    assert {"block5_conv1", "block5_conv2", "block5_conv3", "probabilities"} <= changed
-    assert not {name for name in changed if name.startswith(("block1", "block2", "block3", "block4"))}
+    below = keras.Model(model.input, [top.input, model.get_layer("head_pool").output])
+
+    run_frozen(below, files, tmp_path / "activations.npy", tmp_path / "features.npy", "photos")
+    cached = np.load(tmp_path / "activations.npy")
+    top.compile(keras.optimizers.SGD(1e-3), "categorical_crossentropy")
+    top.fit(cached, np.eye(4)[: len(photos)], verbose=0)
+
+    changed = {each for each, weights in frozen.items() if differ(weights, model.get_layer(each).get_weights())}
+    assert changed == trained | {"head_normalization", "head_dense", "probabilities"}, "and no batch norm is"
+    save_classifier(Classifier(model, list("ABCD"), "crop"), tmp_path / "model.keras")
+    again = load_classifier(tmp_path / "model.keras").network
+    expected = top.predict(cached, verbose=0)
+    np.testing.assert_allclose(again.predict(photos, verbose=0), expected, rtol=1e-2, atol=1e-3)  # float16 is cached
 
 
 def test_more_layers_than_the_backbone_has_are_refused_with_their_number():
@@ -132,11 +180,16 @@ def test_saved_classifier_comes_back_with_its_breeds_and_its_answers(name, photo
     np.testing.assert_array_equal(again.network.predict(photos, verbose=0), model.predict(photos, verbose=0))
 
 
+def of_backbone(model: keras.Model) -> list[keras.layers.Layer]:
+    return [layer for layer in model.layers if not layer.name.startswith("head_") and layer.name != "probabilities"]
+
+
 def cut_of(model: keras.Model, count: int) -> keras.Operation:
-    of_backbone = [
-        layer for layer in model.layers if not layer.name.startswith("head_") and layer.name != "probabilities"
-    ]
-    return cut_below(model, last_layers(of_backbone, count))
+    return cut_below(model, last_layers(of_backbone(model), count))
+
+
+def differ(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
+    return any(not np.array_equal(one, other) for one, other in zip(some, others, strict=True))
 
 
 def loss_and_gradients(model: keras.Model, inputs: np.ndarray, targets: np.ndarray) -> list[np.ndarray]:

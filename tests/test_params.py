@@ -8,7 +8,10 @@ from stages.lib.errors import UserError
 from stages.lib.params import Backbone, load_params
 
 SECTIONS = "seed, data, split, augment, backbone, precision, train_scratch, transfer, finetune, evaluate"
-BACKBONES = "'VGG16', 'VGG19', 'ResNet50V2', 'MobileNetV3Large', 'EfficientNetV2B0', 'ConvNeXtTiny' or 'DenseNet121'"
+BACKBONES = (
+    "'VGG16', 'VGG19', 'ResNet50V2', 'MobileNetV3Large', 'EfficientNetV2B0', 'ConvNeXtTiny', 'DenseNet121' "
+    "or 'SqueezeNet'"
+)
 
 WRONG_NAMES = [
     ("augment.copys", "did you mean copies?"),

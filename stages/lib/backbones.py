@@ -10,12 +10,13 @@ from typing import NamedTuple
 import keras
 from keras import applications
 
+from stages.lib import squeezenet
 from stages.lib.errors import UserError
 from stages.lib.outputs import whole_file
 
 
 class Family(NamedTuple):
-    """How to build a network of keras.applications, and what it wants done to the pixels."""
+    """How to build a network, in the way of keras.applications, and what it wants done to the pixels."""
 
     build: Callable[..., keras.Model]
     preprocess: Callable
@@ -29,6 +30,7 @@ BACKBONES = {
     "EfficientNetV2B0": Family(applications.EfficientNetV2B0, applications.efficientnet_v2.preprocess_input),
     "ConvNeXtTiny": Family(applications.ConvNeXtTiny, applications.convnext.preprocess_input),
     "DenseNet121": Family(applications.DenseNet121, applications.densenet.preprocess_input),
+    "SqueezeNet": Family(squeezenet.SqueezeNet, squeezenet.preprocess_input),
 }
 
 

@@ -76,7 +76,16 @@ class Augment(Section):
 class Backbone(Section):
     """The pretrained network."""
 
-    name: Literal["VGG16", "VGG19", "ResNet50V2", "MobileNetV3Large", "EfficientNetV2B0", "ConvNeXtTiny", "DenseNet121"]
+    name: Literal[
+        "VGG16",
+        "VGG19",
+        "ResNet50V2",
+        "MobileNetV3Large",
+        "EfficientNetV2B0",
+        "ConvNeXtTiny",
+        "DenseNet121",
+        "SqueezeNet",
+    ]
     weights: Annotated[str, pydantic.AfterValidator(_weights_file)]
 
 
