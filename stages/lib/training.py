@@ -47,10 +47,11 @@ def schedule(look: int, looks: int) -> float:
 class Progress(callbacks.Callback):
     """One progress bar over all steps, with the last look at val beside it."""
 
-    def __init__(self, what: str, steps: int, done: int, batch_size: int):
+    def __init__(self, what: str, steps: int, done: int, batch_size: int, quiet: bool):
         super().__init__()
         self.batch_size = batch_size
-        self.bar = tqdm(desc=what, total=steps * batch_size, initial=done * batch_size, unit="picture", mininterval=1)
+        total, initial = steps * batch_size, done * batch_size
+        self.bar = tqdm(desc=what, total=total, initial=initial, unit="picture", mininterval=1, disable=quiet)
 
     def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002, D102
         self.bar.update(self.batch_size)
@@ -74,7 +75,12 @@ class Trained:
 
 
 def train(
-    model: keras.Model, training: tf.data.Dataset, validation: tf.data.Dataset, settings: Training, what: str
+    model: keras.Model,
+    training: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    settings: Training,
+    what: str,
+    quiet: bool = False,
 ) -> Trained:
     """Train what is trainable in ``model`` for ``settings.looks`` looks at val at most, and leave it at its best.
 
@@ -84,7 +90,8 @@ def train(
     A training that was stopped or killed goes on from its last look, to the same bytes (`Checkpoint`).
 
     `OPTIMIZERS` has what ``settings.optimizer`` names. Val is looked at every ``validate_every`` steps; the learning
-    rate halves after half of ``patience`` looks without a lower val loss, and training stops after all of it.
+    rate halves after half of ``patience`` looks without a lower val loss, and training stops after all of it. ``quiet``
+    leaves the progress bar out.
 
     Raises `UserError` where the loss is no finite number any more.
     """
@@ -104,7 +111,7 @@ def train(
     stopping = callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
     checkpoint = Checkpoint(what, [plateau, stopping])
     done = checkpoint.look * settings.validate_every
-    progress = Progress(what, looks * settings.validate_every, done, settings.batch_size)
+    progress = Progress(what, looks * settings.validate_every, done, settings.batch_size, quiet)
     try:
         model.fit(
             training.skip(done),

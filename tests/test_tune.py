@@ -1,0 +1,397 @@
+"""Tuning: folds that keep together what belongs together, the same trials each time, and no look at test."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from pipeline_fixtures import ROOT, is_within, recording
+
+from stages import tune
+from stages.lib import datasets, training
+from stages.lib.errors import UserError, run
+from stages.lib.params import load_params
+
+BREEDS = ["Akita", "Borzoi", "Corgi"]
+PHOTOS = {"train": 8, "val": 4, "test": 3}  # of each breed
+COPIES = 2
+QUICK = {"transfer.steps": 6, "transfer.validate_every": 3, "transfer.batch_size": 8, "transfer.dense_units": 64}
+COLUMNS = ["trial", "folds", "state", "log_loss", "log_loss_sd", "accuracy", "accuracy_sd", *tune.SPACE]
+
+
+def write_picture(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 4)).save(path)
+
+
+@pytest.fixture
+def checkout(tmp_path, write_params, monkeypatch):
+    """What prepare, augment and features leave behind, tiny: the first feature of a picture is its photo's number.
+
+    Every photo of val is a near duplicate of the photo of train with its number.
+    """
+    write_params(tmp_path / "params.yaml", precision="float32", seed=3, **QUICK)
+    generator = np.random.default_rng(0)
+    rows, views, features = [], [], {}
+    for split, count in PHOTOS.items():
+        for breed, name in enumerate(BREEDS):
+            for number in range(count):
+                file = f"{name}/{split}{number}.jpg"
+                group = len(BREEDS) * number + breed if split != "test" else 1000 + len(rows)
+                rows.append({"file": file, "breed": name, "split": split, "group": group})
+                write_picture(tmp_path / f"data/prepared/{split}/{file}.png")
+                vector = np.concatenate([[len(rows)], np.eye(3)[breed] + generator.normal(0, 1.5, 3)])
+                features[f"{split}/{file}.png"] = vector
+                for copy in range(COPIES if split == "train" else 0):
+                    view = f"{file}.{copy}.png"
+                    write_picture(tmp_path / "data/augmented/augmented" / view)
+                    views.append({"view": view, "photo": f"{file}.png", "copy": copy})
+                    features[view] = vector
+    pd.DataFrame(rows).to_csv(tmp_path / "data/prepared/manifest.csv", index=False)
+    views = pd.DataFrame(views)
+    for variant, of_variant in (("augmented", views), ("plain", views.head(0))):
+        (tmp_path / "data/augmented" / variant).mkdir(parents=True, exist_ok=True)
+        of_variant.to_csv(tmp_path / f"data/augmented/{variant}/views.csv", index=False)
+        folder = tmp_path / "data/features" / variant
+        folder.mkdir(parents=True)
+        names = {split: sorted(name for name in features if name.startswith(f"{split}/")) for split in PHOTOS}
+        names["train"] += sorted(of_variant["view"])
+        for split in ("train", "val"):
+            np.save(folder / f"{split}.npy", np.array([features[name] for name in names[split]], np.float32))
+            datasets.write_breeds([name.split("/")[-2] for name in names[split]], folder, split)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def tuned(capsys, monkeypatch):
+    """`python -m stages.tune`, run in this process: its exit code, what it printed and what it complained of."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tune", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            run(tune.main)
+        return ended.value.code, *capsys.readouterr()
+
+    yield call
+    keras.config.set_dtype_policy("float32")
+
+
+def fold_of(pictures, folds=4, seed=0):
+    return tune.assign_folds(pictures, folds, seed)
+
+
+# Which picture is which
+
+
+@pytest.mark.parametrize(("variant", "copies"), [("augmented", COPIES), ("plain", 0)])
+@pytest.mark.usefixtures("checkout")
+def test_each_row_of_the_features_is_known_by_the_photo_that_it_shows(variant, copies):
+    pictures = tune.read_pictures(variant)
+    train, val = (len(BREEDS) * PHOTOS[split] for split in ("train", "val"))
+    assert len(pictures.photos) == train * (1 + copies) + val
+    assert pictures.views.sum() == train * copies
+    assert (pictures.photos == pictures.features[:, 0] - 1).all()
+    assert np.bincount(pictures.photos).tolist() == [1 + copies] * train + [1] * val
+    manifest = pd.read_csv("data/prepared/manifest.csv")
+    assert [BREEDS[label] for label in pictures.labels] == manifest["breed"].iloc[pictures.photos].tolist()
+    assert (pictures.groups == manifest["group"][: train + val]).all()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "data/prepared/train/Akita/train0.jpg.png",
+        "data/prepared/val/Corgi/val1.jpg.png",
+        "data/augmented/augmented/Borzoi/train2.jpg.0.png",
+    ],
+)
+def test_features_of_other_pictures_are_not_tuned_on(checkout, path):
+    (checkout / path).unlink()
+    with pytest.raises(UserError, match=r"augmented is not of the pictures .* `dvc repro features` first"):
+        tune.read_pictures("augmented")
+
+
+def test_a_view_of_a_photo_that_is_in_no_list_is_not_tuned_on(checkout):
+    file = checkout / "data/augmented/augmented/views.csv"
+    pd.read_csv(file).iloc[1:].to_csv(file, index=False)
+    with pytest.raises(UserError, match="is not of the pictures"):
+        tune.read_pictures("augmented")
+
+
+# Folds
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.usefixtures("checkout")
+def test_no_photo_is_on_two_sides_of_a_fold_nor_its_views_nor_a_near_duplicate(seed):
+    pictures = tune.read_pictures("augmented")
+    for parts in tune.split_folds(pictures, fold_of(pictures, seed=seed)):
+        groups = [set(pictures.groups[pictures.photos[part]]) for part in parts]
+        assert all(groups)
+        assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
+
+
+@pytest.mark.usefixtures("checkout")
+def test_each_photo_is_scored_once_and_steers_once_and_views_do_neither():
+    pictures = tune.read_pictures("augmented")
+    trained, steered, scored = zip(*tune.split_folds(pictures, fold_of(pictures)), strict=True)
+    photos = np.flatnonzero(~pictures.views).tolist()
+    assert sorted(np.concatenate(scored)) == photos
+    assert sorted(np.concatenate(steered)) == photos
+    counts = np.bincount(np.concatenate(trained), minlength=len(pictures.photos))
+    assert set(counts) == {2}  # of 4 folds: a view as often as its photo
+    for train, steer, score in zip(trained, steered, scored, strict=True):
+        alone = set(pictures.photos[np.concatenate([steer, score])])
+        assert set(pictures.photos[train]) == set(pictures.photos) - alone
+
+
+@pytest.mark.usefixtures("checkout")
+def test_each_fold_has_every_breed():
+    pictures = tune.read_pictures("augmented")
+    fold = fold_of(pictures)
+    assert all(set(pictures.labels[fold == number]) == {0, 1, 2} for number in range(4))
+
+
+@pytest.mark.usefixtures("checkout")
+def test_more_folds_than_a_breed_has_photos_without_near_duplicates_are_refused(tuned):
+    code, _, complaint = tuned("transfer", "--folds", 9)
+    assert code == 1
+    assert complaint.startswith("error: --folds must be at most 8")
+
+
+@pytest.mark.usefixtures("checkout")
+def test_a_head_is_trained_and_steered_by_none_of_the_photos_that_it_is_scored_on(monkeypatch):
+    pictures, params = tune.read_pictures("augmented"), load_params()
+    original, seen = training.train, []
+
+    def spy(head, batches, steering, settings, **options):
+        inputs = [np.concatenate([x for x, _ in part.as_numpy_iterator()]) for part in (batches, steering)]
+        seen.append([set(part[:, 0].astype(int) - 1) for part in inputs])  # the photos' numbers
+        return original(head, batches, steering, settings, **options)
+
+    monkeypatch.setattr(training, "train", spy)
+    fold = fold_of(pictures)
+    assert len(list(tune.cross_validate(pictures, fold, params.transfer, params.seed))) == 4
+    for (trained, steered), parts in zip(seen, tune.split_folds(pictures, fold), strict=True):
+        allowed, steering, scored = (set(pictures.photos[part]) for part in parts)
+        assert trained <= allowed
+        assert steered == steering
+        assert not (trained | steered) & scored
+
+
+@pytest.mark.usefixtures("checkout")
+def test_a_fold_has_the_scores_of_the_head_that_is_trained_for_it(monkeypatch):
+    pictures, params = tune.read_pictures("augmented"), load_params()
+    original, heads = training.train, []
+
+    def spy(head, *arguments, **options):
+        heads.append(head)
+        return original(head, *arguments, **options)
+
+    monkeypatch.setattr(training, "train", spy)
+    fold = fold_of(pictures)
+    parts = tune.split_folds(pictures, fold)
+    for (_, _, scored), (loss, accuracy) in zip(
+        parts, tune.cross_validate(pictures, fold, params.transfer, params.seed), strict=True
+    ):
+        probabilities, labels = heads[-1].predict(pictures.features[scored], verbose=0), pictures.labels[scored]
+        assert loss == pytest.approx(-np.log(probabilities[np.arange(len(labels)), labels]).mean(), rel=1e-5)
+        assert accuracy == (probabilities.argmax(axis=1) == labels).mean()
+
+
+# Trials
+
+
+def test_the_first_trial_is_what_params_yaml_says_and_the_others_are_within_the_ranges(checkout, tuned, write_params):
+    settings = {"dropout": 0.9, "dense_units": 64, "weight_decay": 0.01234, "learning_rate": 0.05}
+    changes = {f"transfer.{name}": value for name, value in settings.items()}
+    write_params(checkout / "params.yaml", precision="float32", **QUICK | changes)
+    assert tuned("transfer", "--trials", 6, "--folds", 3, "--repeats", 0)[0] == 0
+    trials = pd.read_csv("tuning/transfer_augmented.csv")
+    assert list(trials.columns) == COLUMNS
+    assert trials["trial"].tolist() == list(range(6))
+    first = {"steps": 6, "label_smoothing": 0.0, **settings}  # beyond the ranges, which then reach so far
+    assert trials.loc[0, list(first)].to_dict() == first
+    for name, (low, high, _) in tune.SPACE.items():
+        assert trials[name].between(min(low, first[name]), max(high, first[name])).all()
+        assert trials[name].nunique() > 1
+
+
+def test_the_trials_of_a_seed_are_the_same_however_often_they_are_stopped(checkout, tuned, monkeypatch):
+    for csv, counts in (("once.csv", [7]), ("stopped.csv", [1, 3, 7])):
+        for count in counts:
+            assert tuned("transfer", "--trials", count, "--folds", 3, "--repeats", 0, "--csv", csv)[0] == 0
+        (checkout / "tuning/optuna.db").unlink()
+    once = (checkout / "once.csv").read_bytes()
+    assert (checkout / "stopped.csv").read_bytes() == once
+    monkeypatch.setattr(tune, "load_params", lambda: load_params().model_copy(update={"seed": 4}))
+    assert tuned("transfer", "--trials", 7, "--folds", 3, "--repeats", 0, "--csv", "other.csv")[0] == 0
+    assert (checkout / "other.csv").read_bytes() != once
+
+
+def test_stopped_in_the_middle_of_a_trial_it_tells_what_is_kept_and_goes_on_to_the_same_trials(
+    checkout, tuned, monkeypatch
+):
+    options = ("transfer", "--trials", 4, "--folds", 3, "--repeats", 0)
+    assert tuned(*options, "--csv", "once.csv")[0] == 0
+    (checkout / "tuning/optuna.db").unlink()
+    original, trainings = training.train, []
+
+    def stop(*arguments, **options):
+        trainings.append(1)
+        if len(trainings) in (2, 9):  # in the first trial, in a later one
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(training, "train", stop)
+    for kept in (0, 2):
+        code, _, complaint = tuned(*options, "--csv", "stopped.csv")
+        assert code == 130
+        assert f"stopped: {kept} trials are kept in tuning" in complaint
+    assert tuned(*options, "--csv", "stopped.csv")[0] == 0
+    assert (checkout / "stopped.csv").read_bytes() == (checkout / "once.csv").read_bytes()
+
+
+def test_other_features_begin_other_trials(checkout, tuned):
+    options = ("transfer", "--trials", 1, "--folds", 3)
+    assert tuned(*options)[0] == 0
+    before = pd.read_csv("tuning/transfer_augmented.csv")
+    file = checkout / "data/features/augmented/val.npy"
+    np.save(file, np.load(file) * np.float32([1, 0, 0, 0]))
+    assert tuned(*options)[0] == 0
+    after = pd.read_csv("tuning/transfer_augmented.csv")
+    assert after.loc[0, "log_loss"] != before.loc[0, "log_loss"]
+
+
+@pytest.mark.usefixtures("checkout")
+def test_a_trial_that_diverges_is_given_up_and_the_others_go_on(tuned, monkeypatch):
+    original, trainings = training.train, []
+
+    def diverge(*arguments, **options):
+        trainings.append(1)
+        if len(trainings) == 4:
+            raise UserError("tune diverged")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(training, "train", diverge)
+    code, printed, _ = tuned("transfer", "--trials", 3, "--folds", 3, "--repeats", 0)
+    assert code == 0
+    assert "3 trials, 1 of them given up" in printed
+    assert pd.read_csv("tuning/transfer_augmented.csv")["state"].tolist() == ["complete", "pruned", "complete"]
+
+
+@pytest.mark.usefixtures("checkout")
+def test_with_no_time_left_no_trial_begins(tuned):
+    assert tuned("transfer", "--trials", 1, "--folds", 3)[0] == 0
+    code, printed, _ = tuned("transfer", "--trials", 50, "--folds", 3, "--timeout", 0)
+    assert code == 0
+    assert "1 trials" in printed
+
+
+# What it says
+
+
+def best_line(printed: str) -> dict[str, float]:
+    (line,) = [line for line in printed.splitlines() if line.startswith("  dvc exp run -S transfer.")]
+    pairs = [argument.split("=") for argument in line.removeprefix("  dvc exp run -S ").split(" -S ")]
+    return {name.removeprefix("transfer."): float(value) for name, value in pairs}
+
+
+@pytest.mark.usefixtures("checkout")
+def test_it_prints_the_trial_with_the_lowest_log_loss_as_dvc_takes_it(tuned):
+    code, printed, _ = tuned("transfer", "--trials", 6, "--folds", 3, "--repeats", 0)
+    assert code == 0
+    trials = pd.read_csv("tuning/transfer_augmented.csv")
+    best = trials.loc[trials["log_loss"].idxmin()]
+    assert best["trial"] > 0
+    assert best_line(printed) == best[list(tune.SPACE)].to_dict()
+    table = [line.split() for line in printed.splitlines() if " ± " in line]
+    complete = trials[trials["state"] == "complete"].sort_values("log_loss")
+    assert [row[0] for row in table] == ["defaults" if trial == 0 else str(trial) for trial in complete["trial"]]
+    assert [row[1] for row in table] == [f"{loss:.4f}" for loss in complete["log_loss"]]
+
+
+@pytest.mark.usefixtures("checkout")
+def test_a_gain_that_does_not_hold_in_other_folds_is_called_luck(tuned, monkeypatch):
+    monkeypatch.setattr(tune, "compare", lambda *_: np.full((2, 9, 2), 0.5))
+    code, printed, _ = tuned("transfer", "--trials", 6, "--folds", 3)
+    assert code == 0
+    assert "in other folds: log loss 0.5000, 0.5000 with the defaults; lower in 0 of 9" in printed
+    assert "keep the defaults" in printed
+    assert "dvc exp run" not in printed
+
+
+@pytest.mark.usefixtures("checkout")
+def test_settings_are_compared_on_the_same_folds_other_than_those_of_the_trials():
+    pictures, params = tune.read_pictures("augmented"), load_params()
+    settings = [params.transfer, params.transfer.model_copy(update={"dense_units": 70}), params.transfer]
+    scores = tune.compare(pictures, settings, folds=3, repeats=2, seed=params.seed)
+    assert scores.shape == (3, 6, 2)
+    assert (scores[0] == scores[2]).all()
+    assert (scores[0] != scores[1]).any()
+    trial = list(tune.cross_validate(pictures, fold_of(pictures, 3, params.seed), params.transfer, params.seed))
+    assert not np.isin(np.array(trial)[:, 0], scores[0, :, 0]).any()
+
+
+# What it reads
+
+
+@pytest.mark.parametrize(
+    "path", ["data/features/augmented", "data/prepared/manifest.csv", "data/augmented/augmented/views.csv"]
+)
+def test_without_features_it_says_how_to_make_them(checkout, tuned, path):
+    (checkout / path).rename(checkout / "elsewhere")
+    code, _, complaint = tuned("transfer")
+    assert code == 1
+    assert complaint == f"error: {path} is not here: run `dvc repro features` first.\n"
+
+
+@pytest.mark.parametrize("model", ["finetune", "train_scratch"])
+@pytest.mark.usefixtures("checkout")
+def test_of_another_model_it_says_how_to_try_settings(tuned, model):
+    code, _, complaint = tuned(model)
+    assert code == 1
+    assert complaint.startswith("error: only transfer can be tuned so far")
+    assert f"-S '{model}.dropout=choice(0.2,0.5)'" in complaint
+
+
+def test_a_file_that_is_none_of_optunas_is_named(checkout, tuned):
+    (checkout / "tuning").mkdir()
+    (checkout / "tuning/optuna.db").write_bytes(b"no database" * 100)
+    code, _, complaint = tuned("transfer")
+    assert code == 1
+    assert complaint.startswith("error: tuning/optuna.db is no file of Optuna's")
+
+
+def test_it_opens_no_test_photo_and_writes_nothing_that_a_stage_owns(checkout):
+    records = checkout / "records"
+    records.mkdir()
+    environment = {**os.environ, **recording(records), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment["PYTHONPATH"] += os.pathsep + str(ROOT)
+    command = [sys.executable, "-m", "stages.tune", "transfer", "--trials", "2", "--folds", "3"]
+    subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, timeout=300)
+    (file,) = records.glob("tune*.json")
+    record = json.loads(file.read_text())
+
+    def of_ours(paths):
+        return {str(Path(path).relative_to(checkout)) for path in paths if Path(path).is_relative_to(checkout)}
+
+    read, written = of_ours(record["read"]), of_ours(record["written"])
+    assert {path for path in read if is_within(path, ["data", "models", "metrics", "plots"])} == {
+        *(f"data/features/augmented/{split}.{kind}" for split in ("train", "val") for kind in ("csv", "npy")),
+        *("data/prepared/manifest.csv", "data/augmented/augmented", "data/augmented/augmented/views.csv"),
+        *(f"data/augmented/augmented/{breed}" for breed in BREEDS),
+        *(f"data/prepared/{split}" for split in ("train", "val")),
+        *(f"data/prepared/{split}/{breed}" for split in ("train", "val") for breed in BREEDS),
+    }
+    assert {path for path in written if not is_within(path, ["records"])} <= {
+        "tuning/optuna.db", "tuning/optuna.db-journal", "tuning/transfer_augmented.csv",
+    }  # fmt: skip
+    assert {"data/features/augmented/train.npy", "data/prepared/manifest.csv"} <= read
