@@ -261,6 +261,8 @@ def run_trial(trial: Trial, pictures: Pictures, fold: np.ndarray, params: Params
             if len(losses) <= fold.max() and trial.should_prune():
                 return None
     except UserError:  # it diverged
+        if settings is params.transfer:
+            raise
         return None
     return np.mean(losses)
 

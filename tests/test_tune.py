@@ -187,7 +187,7 @@ def test_a_head_is_trained_and_steered_by_none_of_the_photos_that_it_is_scored_o
 
 
 @pytest.mark.usefixtures("checkout")
-def test_a_fold_has_the_scores_of_the_head_that_is_trained_for_it(monkeypatch):
+def test_a_fold_has_the_scores_of_the_head_that_is_trained_for_it_without_a_bar_of_its_own(monkeypatch, capsys):
     pictures, params = tune.read_pictures("augmented"), load_params()
     original, heads = training.train, []
 
@@ -204,19 +204,42 @@ def test_a_fold_has_the_scores_of_the_head_that_is_trained_for_it(monkeypatch):
         probabilities, labels = heads[-1].predict(pictures.features[scored], verbose=0), pictures.labels[scored]
         assert loss == pytest.approx(-np.log(probabilities[np.arange(len(labels)), labels]).mean(), rel=1e-5)
         assert accuracy == (probabilities.argmax(axis=1) == labels).mean()
+    assert "picture" not in capsys.readouterr().err
 
 
-# Trials
+# Trials, with made-up scores in place of trainings
 
 
+@pytest.fixture
+def scores(monkeypatch):
+    """Scores made up from the settings, and a dict of what is to happen at the how-many-eth fold."""
+    events, folds = {}, []
+
+    def make_up(_pictures, fold, settings, _seed):
+        for number in range(fold.max() + 1):
+            folds.append(settings)
+            if len(folds) in events:
+                raise events[len(folds)]
+            loss = abs(np.log10(settings.learning_rate) + 2.5) + settings.dropout + number / 10
+            yield loss, 1 - loss / 10
+
+    monkeypatch.setattr(tune, "cross_validate", make_up)
+    return events
+
+
+def read_trials(file="tuning/transfer_augmented.csv"):
+    return pd.read_csv(file)
+
+
+@pytest.mark.usefixtures("scores")
 def test_the_first_trial_is_what_params_yaml_says_and_the_others_are_within_the_ranges(checkout, tuned, write_params):
     settings = {"dropout": 0.9, "dense_units": 64, "weight_decay": 0.01234, "learning_rate": 0.05}
     changes = {f"transfer.{name}": value for name, value in settings.items()}
     write_params(checkout / "params.yaml", precision="float32", **QUICK | changes)
-    assert tuned("transfer", "--trials", 6, "--folds", 3, "--repeats", 0)[0] == 0
-    trials = pd.read_csv("tuning/transfer_augmented.csv")
+    assert tuned("transfer", "--trials", 8)[0] == 0
+    trials = read_trials()
     assert list(trials.columns) == COLUMNS
-    assert trials["trial"].tolist() == list(range(6))
+    assert trials["trial"].tolist() == list(range(8))
     first = {"steps": 6, "label_smoothing": 0.0, **settings}  # beyond the ranges, which then reach so far
     assert trials.loc[0, list(first)].to_dict() == first
     for name, (low, high, _) in tune.SPACE.items():
@@ -224,120 +247,148 @@ def test_the_first_trial_is_what_params_yaml_says_and_the_others_are_within_the_
         assert trials[name].nunique() > 1
 
 
-def test_the_trials_of_a_seed_are_the_same_however_often_they_are_stopped(checkout, tuned, monkeypatch):
-    for csv, counts in (("once.csv", [7]), ("stopped.csv", [1, 3, 7])):
+@pytest.mark.usefixtures("scores")
+def test_the_trials_of_a_seed_are_the_same_however_often_one_stops_between_them(checkout, tuned, write_params):
+    for csv, counts in (("once.csv", [13]), ("stopped.csv", [1, 3, 13])):
         for count in counts:
-            assert tuned("transfer", "--trials", count, "--folds", 3, "--repeats", 0, "--csv", csv)[0] == 0
+            assert tuned("transfer", "--trials", count, "--csv", csv)[0] == 0
+            assert len(read_trials(csv)) == count
         (checkout / "tuning/optuna.db").unlink()
     once = (checkout / "once.csv").read_bytes()
     assert (checkout / "stopped.csv").read_bytes() == once
-    monkeypatch.setattr(tune, "load_params", lambda: load_params().model_copy(update={"seed": 4}))
-    assert tuned("transfer", "--trials", 7, "--folds", 3, "--repeats", 0, "--csv", "other.csv")[0] == 0
+    write_params(checkout / "params.yaml", precision="float32", seed=4, **QUICK)
+    assert tuned("transfer", "--trials", 13, "--csv", "other.csv")[0] == 0
     assert (checkout / "other.csv").read_bytes() != once
 
 
-def test_stopped_in_the_middle_of_a_trial_it_tells_what_is_kept_and_goes_on_to_the_same_trials(
-    checkout, tuned, monkeypatch
-):
-    options = ("transfer", "--trials", 4, "--folds", 3, "--repeats", 0)
-    assert tuned(*options, "--csv", "once.csv")[0] == 0
+def test_stopped_within_a_trial_it_tells_what_is_kept_and_goes_on_to_the_same_trials(checkout, tuned, scores):
+    assert tuned("transfer", "--trials", 4, "--csv", "once.csv", "--repeats", 0)[0] == 0
     (checkout / "tuning/optuna.db").unlink()
-    original, trainings = training.train, []
-
-    def stop(*arguments, **options):
-        trainings.append(1)
-        if len(trainings) in (2, 9):  # in the first trial, in a later one
-            raise KeyboardInterrupt
-        return original(*arguments, **options)
-
-    monkeypatch.setattr(training, "train", stop)
+    scores |= {22: KeyboardInterrupt(), 35: KeyboardInterrupt()}  # in the second fold of the first; of the third
     for kept in (0, 2):
-        code, _, complaint = tuned(*options, "--csv", "stopped.csv")
+        code, _, complaint = tuned("transfer", "--trials", 4, "--csv", "stopped.csv", "--repeats", 0)
         assert code == 130
         assert f"stopped: {kept} trials are kept in tuning" in complaint
-    assert tuned(*options, "--csv", "stopped.csv")[0] == 0
+    assert tuned("transfer", "--trials", 4, "--csv", "stopped.csv", "--repeats", 0)[0] == 0
     assert (checkout / "stopped.csv").read_bytes() == (checkout / "once.csv").read_bytes()
 
 
-def test_other_features_begin_other_trials(checkout, tuned):
-    options = ("transfer", "--trials", 1, "--folds", 3)
-    assert tuned(*options)[0] == 0
-    before = pd.read_csv("tuning/transfer_augmented.csv")
-    file = checkout / "data/features/augmented/val.npy"
-    np.save(file, np.load(file) * np.float32([1, 0, 0, 0]))
-    assert tuned(*options)[0] == 0
-    after = pd.read_csv("tuning/transfer_augmented.csv")
-    assert after.loc[0, "log_loss"] != before.loc[0, "log_loss"]
+@pytest.mark.usefixtures("checkout", "scores")
+def test_with_more_trials_it_finds_lower_losses_and_gives_up_those_that_fall_behind(tuned):
+    assert tuned("transfer", "--trials", 25)[0] == 0
+    trials = read_trials()
+    early, late = trials["log_loss"][1:11], trials["log_loss"][11:]
+    assert late.median() < early.median()
+    assert set(trials["state"]) == {"complete", "pruned"}
+    assert (trials.loc[trials["state"] == "complete", "folds"] == 5).all()
+    assert trials.loc[trials["state"] == "pruned", "folds"].between(2, 4).all()
+    assert trials["log_loss"].idxmin() == trials[trials["state"] == "complete"]["log_loss"].idxmin()
 
 
 @pytest.mark.usefixtures("checkout")
-def test_a_trial_that_diverges_is_given_up_and_the_others_go_on(tuned, monkeypatch):
-    original, trainings = training.train, []
-
-    def diverge(*arguments, **options):
-        trainings.append(1)
-        if len(trainings) == 4:
-            raise UserError("tune diverged")
-        return original(*arguments, **options)
-
-    monkeypatch.setattr(training, "train", diverge)
-    code, printed, _ = tuned("transfer", "--trials", 3, "--folds", 3, "--repeats", 0)
+def test_a_trial_that_diverges_is_given_up_and_the_others_go_on(tuned, scores):
+    scores[6] = UserError("tune diverged")
+    code, printed, _ = tuned("transfer", "--trials", 3)
     assert code == 0
     assert "3 trials, 1 of them given up" in printed
-    assert pd.read_csv("tuning/transfer_augmented.csv")["state"].tolist() == ["complete", "pruned", "complete"]
+    assert read_trials()["state"].tolist() == ["complete", "pruned", "complete"]
 
 
 @pytest.mark.usefixtures("checkout")
+def test_where_params_yaml_itself_diverges_it_says_so(tuned, scores):
+    scores[1] = UserError("tune diverged: its loss is no finite number any more. Lower its learning_rate.")
+    code, _, complaint = tuned("transfer", "--trials", 3)
+    assert code == 1
+    assert complaint.splitlines()[-1] == f"error: {scores[1]}"
+
+
+@pytest.mark.usefixtures("checkout", "scores")
 def test_with_no_time_left_no_trial_begins(tuned):
-    assert tuned("transfer", "--trials", 1, "--folds", 3)[0] == 0
-    code, printed, _ = tuned("transfer", "--trials", 50, "--folds", 3, "--timeout", 0)
+    assert tuned("transfer", "--trials", 1)[0] == 0
+    code, printed, _ = tuned("transfer", "--trials", 50, "--timeout", 0)
     assert code == 0
     assert "1 trials" in printed
+
+
+@pytest.mark.usefixtures("checkout")
+def test_only_trials_that_can_be_compared_are_in_one_study():
+    pictures, params = tune.read_pictures("augmented"), load_params()
+    fold = fold_of(pictures)
+    other_features = pictures._replace(features=pictures.features + 1)
+    other_transfer = params.transfer.model_copy(update={"patience": 3})
+    names = [
+        tune.name_study(pictures, fold, params, "float32"),
+        tune.name_study(other_features, fold, params, "float32"),
+        tune.name_study(pictures, fold_of(pictures, seed=1), params, "float32"),
+        tune.name_study(pictures, fold, params.model_copy(update={"seed": 9}), "float32"),
+        tune.name_study(pictures, fold, params.model_copy(update={"transfer": other_transfer}), "float32"),
+        tune.name_study(pictures, fold, params, "mixed_bfloat16"),
+    ]
+    assert len(set(names)) == len(names)
+    assert tune.name_study(tune.read_pictures("augmented"), fold_of(pictures), load_params(), "float32") == names[0]
 
 
 # What it says
 
 
-def best_line(printed: str) -> dict[str, float]:
+def best_line(printed):
     (line,) = [line for line in printed.splitlines() if line.startswith("  dvc exp run -S transfer.")]
     pairs = [argument.split("=") for argument in line.removeprefix("  dvc exp run -S ").split(" -S ")]
     return {name.removeprefix("transfer."): float(value) for name, value in pairs}
 
 
-@pytest.mark.usefixtures("checkout")
-def test_it_prints_the_trial_with_the_lowest_log_loss_as_dvc_takes_it(tuned):
-    code, printed, _ = tuned("transfer", "--trials", 6, "--folds", 3, "--repeats", 0)
+@pytest.mark.usefixtures("checkout", "scores")
+def test_it_prints_the_best_trials_and_the_very_best_as_dvc_takes_it(tuned):
+    code, printed, _ = tuned("transfer", "--trials", 15)
     assert code == 0
-    trials = pd.read_csv("tuning/transfer_augmented.csv")
+    trials = read_trials()
     best = trials.loc[trials["log_loss"].idxmin()]
-    assert best["trial"] > 0
     assert best_line(printed) == best[list(tune.SPACE)].to_dict()
-    table = [line.split() for line in printed.splitlines() if " ± " in line]
-    complete = trials[trials["state"] == "complete"].sort_values("log_loss")
-    assert [row[0] for row in table] == ["defaults" if trial == 0 else str(trial) for trial in complete["trial"]]
-    assert [row[1] for row in table] == [f"{loss:.4f}" for loss in complete["log_loss"]]
+    table = [line.split() for line in printed.splitlines() if line.count(" ± ") == 2]
+    complete = trials[trials["state"] == "complete"].sort_values("log_loss")[: tune.SHOWN]
+    expected = [*complete["trial"].astype(str), *([] if 0 in complete["trial"] else ["0"])]
+    assert [row[0].replace("defaults", "0") for row in table] == expected
+    assert [row[1] for row in table] == [f"{trials.loc[int(trial), 'log_loss']:.4f}" for trial in expected]
+    assert f"in these folds: log loss {best['log_loss']:.4f}, {trials.loc[0, 'log_loss']:.4f} with the def" in printed
+    assert "lower in 15 of 15" in printed  # 3 other foldings
 
 
-@pytest.mark.usefixtures("checkout")
-def test_a_gain_that_does_not_hold_in_other_folds_is_called_luck(tuned, monkeypatch):
-    monkeypatch.setattr(tune, "compare", lambda *_: np.full((2, 9, 2), 0.5))
-    code, printed, _ = tuned("transfer", "--trials", 6, "--folds", 3)
+@pytest.mark.usefixtures("checkout", "scores")
+def test_where_nothing_does_better_than_the_defaults_it_says_so(tuned):
+    code, printed, _ = tuned("transfer", "--trials", 1)
     assert code == 0
-    assert "in other folds: log loss 0.5000, 0.5000 with the defaults; lower in 0 of 9" in printed
+    assert printed.splitlines()[-1] == "Nothing did better than params.yaml."
+
+
+@pytest.mark.usefixtures("checkout", "scores")
+def test_a_gain_that_does_not_hold_in_other_folds_is_called_luck(tuned, monkeypatch):
+    monkeypatch.setattr(tune, "compare", lambda *_: np.full((2, 15, 2), 0.5))
+    code, printed, _ = tuned("transfer", "--trials", 15)
+    assert code == 0
+    assert "in other folds: log loss 0.5000, 0.5000 with the defaults; lower in 0 of 15" in printed
     assert "keep the defaults" in printed
     assert "dvc exp run" not in printed
 
 
 @pytest.mark.usefixtures("checkout")
-def test_settings_are_compared_on_the_same_folds_other_than_those_of_the_trials():
+def test_settings_are_compared_on_the_same_folds_but_not_those_of_the_trials(monkeypatch):
     pictures, params = tune.read_pictures("augmented"), load_params()
-    settings = [params.transfer, params.transfer.model_copy(update={"dense_units": 70}), params.transfer]
-    scores = tune.compare(pictures, settings, folds=3, repeats=2, seed=params.seed)
-    assert scores.shape == (3, 6, 2)
-    assert (scores[0] == scores[2]).all()
-    assert (scores[0] != scores[1]).any()
-    trial = list(tune.cross_validate(pictures, fold_of(pictures, 3, params.seed), params.transfer, params.seed))
-    assert not np.isin(np.array(trial)[:, 0], scores[0, :, 0]).any()
+    other = params.transfer.model_copy(update={"dense_units": 70})
+    seen = []
+
+    def spy(_pictures, fold, settings, seed):
+        seen.append((fold.tolist(), settings, seed))
+        yield from [(0.1 * len(seen), 0.9)] * 3
+
+    monkeypatch.setattr(tune, "cross_validate", spy)
+    scores = tune.compare(pictures, [params.transfer, other], folds=3, repeats=2, seed=params.seed)
+    assert scores[..., 0] == pytest.approx(np.array([[0.1] * 3 + [0.3] * 3, [0.2] * 3 + [0.4] * 3]))
+    folds = [fold for fold, _, _ in seen]
+    assert folds[0] == folds[1] and folds[2] == folds[3]
+    own = tune.assign_folds(pictures, 3, params.seed).tolist()
+    assert folds[0] != folds[2] and own not in folds
+    assert [settings for _, settings, _ in seen] == [params.transfer, other] * 2
+    assert [seed for _, _, seed in seen] == [4, 4, 5, 5]
 
 
 # What it reads
@@ -375,7 +426,7 @@ def test_it_opens_no_test_photo_and_writes_nothing_that_a_stage_owns(checkout):
     records.mkdir()
     environment = {**os.environ, **recording(records), "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment["PYTHONPATH"] += os.pathsep + str(ROOT)
-    command = [sys.executable, "-m", "stages.tune", "transfer", "--trials", "2", "--folds", "3"]
+    command = [sys.executable, "-m", "stages.tune", "transfer", "--trials", "2", "--folds", "3", "--repeats", "1"]
     subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, timeout=300)
     (file,) = records.glob("tune*.json")
     record = json.loads(file.read_text())
@@ -391,7 +442,7 @@ def test_it_opens_no_test_photo_and_writes_nothing_that_a_stage_owns(checkout):
         *(f"data/prepared/{split}" for split in ("train", "val")),
         *(f"data/prepared/{split}/{breed}" for split in ("train", "val") for breed in BREEDS),
     }
-    assert {path for path in written if not is_within(path, ["records"])} <= {
+    assert {path.removesuffix(".partial") for path in written if not is_within(path, ["records"])} <= {
         "tuning/optuna.db", "tuning/optuna.db-journal", "tuning/transfer_augmented.csv",
     }  # fmt: skip
     assert {"data/features/augmented/train.npy", "data/prepared/manifest.csv"} <= read
