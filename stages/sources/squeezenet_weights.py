@@ -27,11 +27,12 @@ class _DType:
     """In place of `numpy.dtype`."""
 
     def __init__(self, code: str, *_: Any):
-        self.code = code
+        if code != "f4":
+            raise ValueError(f"its arrays should be float32. Received: {code}")
 
     def __setstate__(self, state: tuple):
-        if (self.code, state[1]) != ("f4", "<"):
-            raise ValueError(f"its arrays should be float32, little-endian. Received: {state[1]}{self.code}")
+        if state[1] != "<":
+            raise ValueError(f"its arrays should be little-endian. Received: {state[1]}f4")
 
 
 class _Array:
@@ -47,8 +48,13 @@ class _Array:
         self.values = np.frombuffer(content, "<f4").reshape(shape, order="F" if fortran else "C")
 
 
+def _ndarray(*_: Any) -> None:
+    """In place of `numpy.ndarray`, which stands among _Array's arguments and is never called."""
+    raise ValueError("it calls numpy.ndarray")
+
+
 class _ArraysOnly(pickle.Unpickler):
-    """Reads arrays within dictionaries and lists, and calls nothing but the two classes above.
+    """Reads arrays within dictionaries and lists, and calls nothing but what is above.
 
     NumPy's own would not be safe: `numpy.ndarray` makes objects out of any bytes, and `numpy.dtype` takes a state.
     """
@@ -56,13 +62,21 @@ class _ArraysOnly(pickle.Unpickler):
     allowed = {  # noqa: RUF012
         ("numpy.core.multiarray", "_reconstruct"): _Array,
         ("numpy", "dtype"): _DType,
-        ("numpy", "ndarray"): None,  # stands among _Array's arguments, and is never called
+        ("numpy", "ndarray"): _ndarray,
     }
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.allowed:
             raise ValueError(f"it asks for {module}.{name}")
         return self.allowed[module, name]
+
+
+def _values_of(array: Any) -> np.ndarray:
+    if not isinstance(array, _Array):
+        raise ValueError(f"it has a {type(array).__name__} in an array's place")
+    if array.values is None:
+        raise ValueError("it has an array that is never filled")
+    return array.values
 
 
 def read_arrays(pickled: bytes) -> dict[str, list[np.ndarray]]:
@@ -72,7 +86,7 @@ def read_arrays(pickled: bytes) -> dict[str, list[np.ndarray]]:
     """
     try:
         content = _ArraysOnly(io.BytesIO(pickled)).load()
-        return {str(name): [array.values for array in arrays] for name, arrays in content.items()}
+        return {str(name): [_values_of(array) for array in arrays] for name, arrays in content.items()}
     except MemoryError:
         raise
     except Exception as error:  # a pickle is a program, and fails in as many ways
@@ -85,9 +99,8 @@ def main() -> None:
     backbone = build_backbone("SqueezeNet", image_size=32)
     for layer in backbone.layers:
         if layer.weights:
-            layer.set_weights(
-                arrays[layer.name.replace("_", "/")]
-            )  # the package has them as Caffe does: fire2/expand1x1
+            # the package has them as Caffe does: fire2/expand1x1
+            layer.set_weights(arrays[layer.name.replace("_", "/")])
     write_weights(backbone, paths.WEIGHTS / "SqueezeNet-bundled.weights.h5")
 
 
