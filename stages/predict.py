@@ -111,29 +111,30 @@ def predict(
         breed first, where ``sure`` is None if there is no threshold; and a sentence for each file that is no photo.
     """
     answers, faults = [], []
-    bar = tqdm(desc="predict", total=len(files), unit="photo", mininterval=1, disable=len(files) <= BATCH_SIZE)
-    for start in range(0, len(files), BATCH_SIZE):
-        read, pictures = [], []
-        for file in files[start : start + BATCH_SIZE]:
-            try:
-                if file.is_dir():
-                    raise Refused("a folder without photos")
-                image = read_photo(file, max_pixels)
-            except Refused as refusal:
-                faults.append(f"{file}: {refusal}")
-                continue
-            read.append(file)
-            pictures.append(np.asarray(to_square(image, classifier.image_size, classifier.resize)))
-        if read:
-            for file, probabilities in zip(read, classifier.network.predict_on_batch(np.stack(pictures)), strict=True):
-                order = np.argsort(-probabilities, kind="stable")
-                breeds = [
-                    {"breed": classifier.breeds[i], "probability": round(float(probabilities[i]), 6)} for i in order
-                ]
-                sure = None if threshold is None else bool(is_sure(probabilities.max(), threshold.confidence))
-                answers.append({"photo": str(file), "sure": sure, "breeds": breeds})
-        bar.update(len(files[start : start + BATCH_SIZE]))
-    bar.close()
+    with tqdm(desc="predict", total=len(files), unit="photo", mininterval=1, disable=len(files) <= BATCH_SIZE) as bar:
+        for start in range(0, len(files), BATCH_SIZE):
+            read, pictures = [], []
+            for file in files[start : start + BATCH_SIZE]:
+                try:
+                    if file.is_dir():
+                        raise Refused("a folder without photos")
+                    image = read_photo(file, max_pixels)
+                except Refused as refusal:
+                    faults.append(f"{file}: {refusal}")
+                    continue
+                read.append(file)
+                pictures.append(np.asarray(to_square(image, classifier.image_size, classifier.resize)))
+            if read:
+                for file, probabilities in zip(
+                    read, classifier.network.predict_on_batch(np.stack(pictures)), strict=True
+                ):
+                    order = np.argsort(-probabilities, kind="stable")
+                    breeds = [
+                        {"breed": classifier.breeds[i], "probability": round(float(probabilities[i]), 6)} for i in order
+                    ]
+                    sure = None if threshold is None else bool(is_sure(probabilities.max(), threshold.confidence))
+                    answers.append({"photo": str(file), "sure": sure, "breeds": breeds})
+            bar.update(len(files[start : start + BATCH_SIZE]))
     return answers, faults
 
 
