@@ -59,7 +59,7 @@ def find_caveats(photos: list[str], support: dict[str, int], source: str, weight
 
 
 def describe_test(photos: int, source: str, names: list[str]) -> str:
-    """What was tested on, in the words that stand in titles: "75 drawn test pictures", "233 test photos"."""
+    """What was tested on, in the words that stand in titles: "79 drawn test pictures", "228 test photos"."""
     if is_drawn(source):
         return f"{photos} drawn test pictures"
     return f"{photos} ImageNet test photos" if is_from_imagenet(source, names) else f"{photos} test photos"

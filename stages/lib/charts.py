@@ -20,7 +20,7 @@ SHEET_COLUMNS = 10
 SHEET_ROWS = 12  # more breeds than that would make a sheet that nobody scrolls through
 BARS = 30
 DPI = 100
-COLOURS = 256  # of a PNG: a palette makes it a third as large, and no pixel differs by more than 19 of 255
+COLOURS = 256  # of a PNG: a palette makes it a third as large, no pixel of those tried differs by more than 19 of 255
 
 sns.set_theme(style="whitegrid", palette="colorblind")
 plt.rcParams["text.parse_math"] = False  # a breed's name may hold two dollar signs
