@@ -1,9 +1,13 @@
 """Pretrained networks: preprocessing inside, one flat graph, a cut that changes nothing."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 from PIL import Image
 
 from stages.features import run_frozen
@@ -211,3 +215,20 @@ def loss_and_gradients(model: keras.Model, inputs: np.ndarray, targets: np.ndarr
     with tf.GradientTape() as tape:
         loss = keras.ops.mean(keras.losses.categorical_crossentropy(targets, model(inputs, training=False)))
     return [loss.numpy(), *(g.numpy() for g in tape.gradient(loss, [v.value for v in model.trainable_variables]))]
+
+
+def test_readme_tells_which_weights_there_are_for_each_backbone(root):
+    rows = re.findall(
+        r"^\| (\w+) \| \d+ \| ((?:bundled|imagenet).*?) \|", (root / "README.md").read_text(), re.MULTILINE
+    )
+    packaged = {path.removesuffix("-bundled.weights.h5") for path in bundled_files(root)}
+    assert [(name, weights.split(", ")) for name, weights in rows] == [
+        (name, ["bundled"] * (name in packaged) + ["imagenet"] * hasattr(keras.applications, name))
+        for name in BACKBONES
+    ]
+
+
+def bundled_files(root) -> list[str]:
+    """The names of the files of weights that stages of data/dvc.yaml take out of packages."""
+    stages = yaml.safe_load((root / "data" / "dvc.yaml").read_text())["stages"].values()
+    return [Path(out).name for stage in stages for out in stage["outs"] if "-bundled." in out]

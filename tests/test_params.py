@@ -1,6 +1,4 @@
 import ast
-import re
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -136,18 +134,3 @@ def test_the_backbones_allowed_are_those_that_can_be_built(root):
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["BACKBONES"]
     ]
     assert names == [list(get_args(Backbone.model_fields["name"].annotation))]
-
-
-def test_readme_tells_the_native_size_and_the_weights_of_each_backbone(root):
-    rows = re.findall(
-        r"^\| (\w+) \| (\d+) \| ((?:bundled|imagenet).*?) \|", (root / "README.md").read_text(), re.MULTILINE
-    )
-    assert [name for name, _, _ in rows] == list(get_args(Backbone.model_fields["name"].annotation))
-    packaged = {path.removesuffix("-bundled.weights.h5") for path in bundled_files(root)}
-    assert {name for name, _, weights in rows if "bundled" in weights} == packaged
-
-
-def bundled_files(root) -> list[str]:
-    """The names of the files of weights that stages of data/dvc.yaml take out of packages."""
-    stages = yaml.safe_load((root / "data" / "dvc.yaml").read_text())["stages"].values()
-    return [Path(out).name for stage in stages for out in stage["outs"] if "-bundled." in out]
