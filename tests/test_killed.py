@@ -25,7 +25,10 @@ RUNNING = "Running stage '"
 
 
 class Run:
-    """`dvc repro` in a process group of its own, and when it announced each stage."""
+    """`dvc repro` in a process group of its own, and when it announced each stage.
+
+    It has no longer a life than its `with`: whatever a test finds wrong, nothing goes on training behind it.
+    """
 
     def __init__(self, repository: Repository, *targets: str):
         self.process = subprocess.Popen(
@@ -38,8 +41,14 @@ class Run:
         self.lines = []
         self.announced = {}
         self.news = threading.Condition()
-        self.reader = threading.Thread(target=self.read)
+        self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def read(self) -> None:
         for line in self.process.stdout:
@@ -108,8 +117,8 @@ def results(root: Path) -> dict[str, bytes]:
 def undisturbed(tmp_path_factory):
     """What a run that nobody kills makes, and the seconds from each stage's start to the next's."""
     root = tmp_path_factory.mktemp("undisturbed")
-    run = Run(new_repository(root, params_with_many_looks()))
-    assert run.finish() == 0, "".join(run.lines)
+    with Run(new_repository(root, params_with_many_looks())) as run:
+        assert run.finish() == 0, "".join(run.lines)
     starts = [*run.announced.values(), time.monotonic()]
     seconds = {stage: end - start for stage, start, end in zip(run.announced, starts, starts[1:], strict=False)}
     assert list(seconds) == STAGES
@@ -126,18 +135,18 @@ def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_bytes(undi
         repository = new_repository(root, params_with_many_looks())
         chosen = sorted(generator.sample(STAGES, min(KILLS - len(kills), len(STAGES))), key=STAGES.index)
         for stage in chosen:
-            run = Run(repository)
-            # a kill that came late may have let the stage pass that this one was meant for
-            reached = run.wait_for(STAGES[STAGES.index(stage) :])
-            if reached is None:
-                break
-            share = generator.uniform(0, AFTER_THE_STAGE)
-            time.sleep(share * seconds[reached])
-            if run.kill():
-                kills.append(f"{reached} at {share:.0%}")
+            with Run(repository) as run:
+                # a kill that came late may have let the stage pass that this one was meant for
+                reached = run.wait_for(STAGES[STAGES.index(stage) :])
+                if reached is None:
+                    break
+                share = generator.uniform(0, AFTER_THE_STAGE)
+                time.sleep(share * seconds[reached])
+                if run.kill():
+                    kills.append(f"{reached} at {share:.0%}")
             gone_on += sum(line.startswith("going on from") for line in run.lines)
-        last = Run(repository)
-        assert last.finish() == 0, "".join(last.lines)
+        with Run(repository) as last:
+            assert last.finish() == 0, "".join(last.lines)
         gone_on += sum(line.startswith("going on from") for line in last.lines)
         made = results(root)
         assert made.keys() == expected.keys()
@@ -159,9 +168,9 @@ def test_ctrl_c_says_what_is_kept_and_the_next_run_goes_on_from_there(tmp_path):
 
     for going_on in (False, True):
         before = last_look()
-        run = Run(repository, "train_scratch@plain")
-        run.wait_until(lambda before=before: last_look() != before)
-        assert run.press_ctrl_c() != 0
+        with Run(repository, "train_scratch@plain") as run:
+            run.wait_until(lambda before=before: last_look() != before)
+            assert run.press_ctrl_c() != 0
         said = "".join(run.lines)
         looks.append(
             int(re.search(r"^stopped: training up to look (\d+) at val is kept in \.checkpoints/", said, re.M)[1])
