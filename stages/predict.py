@@ -4,7 +4,7 @@ Where the highest probability is below the model's threshold, it says "not sure"
 threshold is what evaluate found on val for `evaluate.target_accuracy`; a model from elsewhere has none.
 
 Reads   models/<best>.keras, where metrics/evaluate.json says which is best, or the model that is asked for; and from
-        metrics/evaluate.json the model's threshold
+        metrics/evaluate.json the model's threshold. An exported model, .onnx or .tflite, has its threshold inside
 Run     python -m stages.predict PHOTO_OR_FOLDER ... [--model MODEL] [--json]
 
 Exit code 0 where every photo could be read, 1 where something could not (the other photos are told all the same), 2 for
@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from stages.lib import paths
 from stages.lib.errors import UserError, run
+from stages.lib.exported import READERS, load_exported
 from stages.lib.model_files import Classifier, load_classifier
 from stages.lib.models import MODELS
 from stages.lib.params import load_params
@@ -30,6 +31,7 @@ from stages.lib.selective import is_sure
 
 BAR = 20  # characters
 BATCH_SIZE = 32
+FILES = ".keras, .onnx or .tflite"
 
 
 class Threshold(NamedTuple):
@@ -48,7 +50,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.predict", description=__doc__.splitlines()[0])
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a photo, or a folder of photos")
-    parser.add_argument("--model", help=f"{', '.join(MODELS)}, or a .keras file; the best on val if not given")
+    parser.add_argument("--model", help=f"{', '.join(MODELS)}, or a {FILES} file; the best on val if not given")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
 
@@ -74,7 +76,7 @@ def find_model(model: str | None, evaluation: dict[str, Any]) -> Path:
         model = evaluation["best"]
     path = paths.MODELS / f"{model}.keras" if model in MODELS else Path(model)
     if model not in MODELS and not path.exists():
-        raise UserError(f"--model must be {', '.join(MODELS)} or a .keras file. Received: {model}")
+        raise UserError(f"--model must be {', '.join(MODELS)} or a {FILES} file. Received: {model}")
     return path
 
 
@@ -83,6 +85,14 @@ def find_threshold(path: Path, evaluation: dict[str, Any]) -> Threshold | None:
     scores = evaluation.get(path.stem, {})
     ours = path.resolve() == (paths.MODELS / path.name).resolve()
     return Threshold(scores["threshold"]) if ours and "threshold" in scores else None
+
+
+def load_model(path: Path, evaluation: dict[str, Any]) -> tuple[Classifier, Threshold | None]:
+    """Read a model of any format, and its threshold."""
+    if path.suffix in READERS:
+        exported = load_exported(path)
+        return exported.classifier, Threshold(exported.about.threshold)
+    return load_classifier(path), find_threshold(path, evaluation)
 
 
 def list_files(photos: list[Path]) -> list[Path]:
@@ -158,8 +168,8 @@ def main() -> int:
     files = list_files(arguments.photos)
     evaluation = read_evaluation()
     path = find_model(arguments.model, evaluation)
-    threshold = find_threshold(path, evaluation)
-    answers, faults = predict(load_classifier(path), files, params.data.max_pixels, threshold)
+    classifier, threshold = load_model(path, evaluation)
+    answers, faults = predict(classifier, files, params.data.max_pixels, threshold)
     if arguments.json:
         print(json.dumps(answers, indent=2, ensure_ascii=False))
     else:

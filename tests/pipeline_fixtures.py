@@ -122,7 +122,7 @@ class Repository:
         """Go back to the last commit, with the data that belongs to it."""
         self.git("reset", "--quiet", "--hard")
         # not all stages, as `dvc checkout` fails where there are sources that never ran
-        self.dvc("checkout", "--with-deps", "evaluate")
+        self.dvc("checkout", "--with-deps", "export")
 
     def json(self, path: str):
         return json.loads((self.root / path).read_text())

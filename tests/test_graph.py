@@ -10,6 +10,7 @@ import seaborn as sns
 import yaml
 from pipeline_fixtures import ROOT, is_within, read_stages
 
+from stages.export import FORMATS
 from stages.lib.models import MODELS
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -122,14 +123,24 @@ def test_dvc_keeps_data_and_models_and_git_keeps_metrics_and_plots():
 
 
 def test_the_five_models_are_the_ones_that_the_graph_makes():
-    assert sorted(path for path in all_outs() if is_within(path, ["models"])) == sorted(
-        f"models/{model}.keras" for model in MODELS
-    )
+    models = {path for path in all_outs() if is_within(path, ["models"])}
+    assert models == {*(f"models/{model}.keras" for model in MODELS), "models/exported"}
 
 
-def test_only_evaluate_may_open_the_test_photos():
+def test_evaluate_alone_may_open_the_test_photos_and_export_when_all_is_chosen():
     opened = {name for name, stage in STAGES.items() if {"data/prepared", "data/prepared/test"} & set(stage.deps)}
-    assert opened == {"evaluate"}
+    assert opened == {"evaluate", "export"}
+    assert "metrics/evaluate.json" in STAGES["export"].deps, "or it would not wait for evaluate"
+    later = [name for name, stage in STAGES.items() if set(STAGES["export"].outs) & set(stage.deps)]
+    assert later == [], "what the export tells of the test photos would steer something"
+
+
+def test_each_artifact_of_the_registry_is_a_file_that_export_writes():
+    described = GRAPH["artifacts"]
+    written = {f"models/exported/{each.file}" for each in FORMATS.values()}
+    assert {each["path"] for each in described.values()} == written
+    assert written == {path for path in written if is_within(path, STAGES["export"].outs)}
+    assert all(each["type"] == "model" and each["desc"] and each["labels"] for each in described.values())
 
 
 @pytest.mark.parametrize("lock", ["dvc.lock", "data/dvc.lock"])

@@ -40,6 +40,7 @@ STAGES = [  # in which the whole pipeline runs on photos of one's own
     "transfer@augmented",
     "finetune",
     "evaluate",
+    "export",
 ]
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
 SCORES = [
@@ -221,7 +222,7 @@ def test_a_second_run_has_nothing_to_do(repository):
     assert "Data and pipelines are up to date." in second
 
 
-@pytest.mark.parametrize("what", [["dvc.yaml"], ["--with-deps", "evaluate"]], ids=["pipeline", "with its sources"])
+@pytest.mark.parametrize("what", [["dvc.yaml"], ["--with-deps", "export"]], ids=["pipeline", "with its sources"])
 def test_dvc_says_that_all_is_up_to_date(repository, what):
     assert repository.dvc("status", *what).stdout.strip() == "Data and pipelines are up to date."
 
@@ -314,8 +315,10 @@ def test_a_stage_reads_only_what_it_declares_and_what_it_made(recorded):
 
 def test_a_stage_declares_no_file_that_it_does_not_read(recorded):
     stage, read, _, _ = recorded
-    # h5py reads the weights, which the recorder can't see; finetune reads the better one of the transfer models
-    unseen = {WEIGHTS} | ({"models/transfer_plain.keras", "models/transfer_augmented.keras"} - read)
+    # h5py reads the weights, which the recorder can't see; which model export reads is known when evaluate has run
+    unseen = {WEIGHTS} | (
+        {f"models/{model}.keras" for model in MODELS} - read if "models/exported" in stage.outs else set()
+    )
     deps = [dep for dep in stage.deps if not dep.startswith("stages/") and dep not in unseen]
     assert [dep for dep in deps if not any(is_within(path, [dep]) for path in read)] == []
 
@@ -458,7 +461,10 @@ def test_predict_with_an_unknown_model_names_the_known_ones(repository, tmp_path
     monkeypatch.chdir(tmp_path)
     code, printed, complaint = call_predict(monkeypatch, capsys, "dog.jpg", "--model", "finetun")
     assert (code, printed) == (1, "")
-    assert complaint == f"error: --model must be {', '.join(MODELS)} or a .keras file. Received: finetun\n"
+    assert (
+        complaint
+        == f"error: --model must be {', '.join(MODELS)} or a .keras, .onnx or .tflite file. Received: finetun\n"
+    )
 
 
 @pytest.mark.parametrize("evaluated", [False, True], ids=["nothing was run", "a fresh clone, metrics but no models"])
@@ -499,7 +505,7 @@ def test_dvc_metrics_shows_the_scores_of_all_five_models_in_120_columns(reposito
 
 
 def test_a_change_to_finetune_runs_finetune_and_evaluate_and_dvc_tells_what_it_did(repository, experiment):
-    assert experiment(**{"finetune.learning_rate": 0.01}) == {"finetune", "evaluate"}
+    assert experiment(**{"finetune.learning_rate": 0.01}) == {"finetune", "evaluate", "export"}
 
     params = json.loads(repository.dvc("params", "diff", "--json").stdout)["params.yaml"]
     assert list(params) == ["finetune.learning_rate"]
@@ -516,12 +522,20 @@ def test_a_change_to_finetune_runs_finetune_and_evaluate_and_dvc_tells_what_it_d
 
 def test_a_change_to_transfer_repeats_no_features(experiment):
     ran = experiment(**{"transfer.learning_rate": 0.01})
-    assert ran == {"transfer@plain", "transfer@augmented", "finetune", "evaluate"}
+    assert ran == {"transfer@plain", "transfer@augmented", "finetune", "evaluate", "export"}
 
 
 def test_a_change_to_augment_leaves_the_plain_models_alone(experiment):
     ran = experiment(**{"augment.copies": 1})
-    assert ran == {"augment", "features", "train_scratch@augmented", "transfer@augmented", "finetune", "evaluate"}
+    assert ran == {
+        "augment",
+        "features",
+        "train_scratch@augmented",
+        "transfer@augmented",
+        "finetune",
+        "evaluate",
+        "export",
+    }
 
 
 def test_going_back_to_earlier_params_restores_results_without_running_anything(repository, experiment):
@@ -575,7 +589,7 @@ def test_a_second_run_in_one_checkout_is_told_that_the_first_is_at_work_and_spoi
     assert first.wait() == 0, said
     assert re.search(rf"is busy, it is being blocked by:\s+\(PID {first.pid}\): ", second.stderr)
     assert stages_run(second.stdout) == set()
-    assert stages_run("".join(said)) == {"finetune", "evaluate"}
+    assert stages_run("".join(said)) == {"finetune", "evaluate", "export"}
     assert stages_run(repository.dvc("repro").stdout) == set()
     repository.restore()
 
@@ -600,7 +614,12 @@ def test_experiments_in_a_queue_run_two_at_a_time_and_give_what_they_give_alone(
         repository.dvc("exp", "branch", name, branch)
         found[name] = [repository.git("show", f"{branch}:{path}") for path in FINETUNED]
     assert found["rate-2"] != found["rate-4"]
-    assert experiment(**{"data.source": photos, "finetune.learning_rate": 0.02}) <= {"prepare", "finetune", "evaluate"}
+    assert experiment(**{"data.source": photos, "finetune.learning_rate": 0.02}) <= {
+        "prepare",
+        "finetune",
+        "evaluate",
+        "export",
+    }
     assert [(repository.root / path).read_text() for path in FINETUNED] == found["rate-2"]
 
 

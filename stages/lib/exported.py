@@ -1,0 +1,225 @@
+"""The networks in other formats than Keras': ONNX and TensorFlow Lite, each file with all that is needed to ask it.
+
+Both take photos under the name "photo", float32 (n, side, side, 3), red-green-blue 0-255, any number at once, and give
+"probabilities", float32 (n, breeds). What else there is to know, `About`, stands in ONNX' `metadata_props`, each value
+as JSON. In a TensorFlow Lite file it is `metadata.json` in a zip archive that is appended to the network, where
+TensorFlow Lite's own metadata has its associated files, too (ai.google.dev/edge/litert/conversion/tensorflow/metadata);
+beside it are the breeds as `labels.txt`. Any unzip reads them, and the runtime passes over them.
+"""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from onnx.tools.update_model_dims import update_inputs_outputs_dims
+from pydantic import BaseModel, ConfigDict
+
+from stages.lib.errors import UserError
+from stages.lib.model_files import EPOCH, METADATA, Classifier
+
+LABELS = "labels.txt"
+HASH = "sha256"
+OPSET = 15  # Keras' own choice; runtimes from 2021 on know it
+INPUT, OUTPUT = "photo", "probabilities"
+
+
+class About(BaseModel):
+    """What one needs to know to use an exported network, beside the network."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    model: str  # one of the five
+    description: str  # what goes in and what comes out, for people
+    breeds: list[str]  # in the order of the probabilities
+    resize: Literal["crop", "pad", "squash"]  # how photos are made square, see `to_square`
+    threshold: float | None  # from which confidence on it is sure, see `is_sure`; None: never
+
+
+class Exported(NamedTuple):
+    """An exported file, read."""
+
+    classifier: Classifier  # its network has `predict_on_batch`, `input_shape` and `output_shape`, as Keras' have
+    about: About
+
+
+def describe(classifier: Classifier, model: str, threshold: float | None) -> About:
+    """What goes into the exported files of ``classifier``, which is called ``model``."""
+    side, breeds = classifier.image_size, classifier.breeds
+    description = (
+        f"{INPUT}: float32 (n, {side}, {side}, 3), red-green-blue 0-255, made square by resize={classifier.resize}; "
+        f"{OUTPUT}: float32 (n, {len(breeds)}), in the order of breeds; not sure where the highest is below threshold"
+    )
+    return About(model=model, description=description, breeds=breeds, resize=classifier.resize, threshold=threshold)
+
+
+def _with_plain_constants(network: keras.Model) -> keras.Model:
+    """The same network, weights shared, with NumPy's arrays for TensorFlow's tensors that are no weights.
+
+    Such tensors, as the mean that VGG16's preprocessing takes off, would become further inputs of the ONNX network.
+    They are arguments of operations, and what `Normalization` layers are given.
+    """
+
+    def copy(layer: keras.Operation) -> keras.Operation:
+        if not isinstance(layer, keras.layers.Normalization):
+            return layer
+        copied = keras.layers.Normalization.from_config(layer.get_config())
+        copied.build(layer.input.shape)
+        copied.mean, copied.variance = np.asarray(layer.mean), np.asarray(layer.variance)
+        return copied
+
+    def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = keras.tree.map_structure(
+            lambda value: np.asarray(value) if tf.is_tensor(value) else value, (args, kwargs)
+        )
+        return operation(*args, **kwargs)
+
+    return keras.models.clone_model(network, clone_function=copy, call_function=call)
+
+
+def _export(network: keras.Model, path: Path, **options: Any) -> None:
+    """Have Keras export ``network`` to ``path``, with names for what goes in and out."""
+    plain = _with_plain_constants(network)
+    named = keras.Model(plain.inputs[0], {OUTPUT: plain.outputs[0]})
+    signature = [keras.InputSpec(shape=network.input_shape, dtype="float32", name=INPUT)]
+    with warnings.catch_warnings():
+        # Keras mends tf2onnx for NumPy 2, which warns of it
+        warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
+        named.export(path, verbose=False, input_signature=signature, **options)
+
+
+def _hash_of_onnx(proto: onnx.ModelProto) -> str:
+    """The sha256 of all that ``proto`` holds but the hash itself."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(proto)
+    kept = [entry for entry in proto.metadata_props if entry.key != HASH]
+    del bare.metadata_props[:]
+    bare.metadata_props.extend(kept)
+    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
+
+
+def save_onnx(classifier: Classifier, about: About, path: Path) -> None:
+    """Write ``classifier`` to ``path`` as ONNX, in float32."""
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / "model.onnx"
+        _export(classifier.network, exported, format="onnx", opset_version=OPSET)
+        proto = onnx.load(exported)
+    side, breeds = classifier.image_size, len(about.breeds)
+    proto = update_inputs_outputs_dims(proto, {INPUT: ["batch", side, side, 3]}, {OUTPUT: ["batch", breeds]})
+    proto.doc_string = about.description
+    proto.graph.doc_string = ""  # a number of TensorFlow's that differs from run to run
+    onnx.helper.set_model_props(proto, {key: json.dumps(value, ensure_ascii=False) for key, value in about})
+    digest = _hash_of_onnx(proto)
+    proto.metadata_props.add(key=HASH, value=digest)
+    path.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def save_tflite(classifier: Classifier, about: About, path: Path, weights: str = "float32") -> None:
+    """Write ``classifier`` to ``path`` as TensorFlow Lite, its weights as "float32" or "float16".
+
+    With float16 the file is half as large; what is computed is float32 all the same where the processor has no float16.
+    Only TensorFlow Lite's own operations are used, so that its plain runtime will do.
+    """
+    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    options: dict[str, Any] = {"target_spec": target}
+    if weights == "float16":
+        target["supported_types"] = [tf.float16]
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / "model.tflite"
+        _export(classifier.network, exported, format="litert", **options)
+        network = exported.read_bytes()
+    metadata = about.model_dump() | {HASH: hashlib.sha256(network).hexdigest()}
+    path.write_bytes(network)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(METADATA, EPOCH), json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
+        archive.writestr(zipfile.ZipInfo(LABELS, EPOCH), "".join(f"{breed}\n" for breed in about.breeds))
+
+
+class OnnxNetwork:
+    """An ONNX network in onnxruntime, to be asked as Keras' are."""
+
+    def __init__(self, content: bytes):
+        self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        (photo,), (probabilities,) = self._session.get_inputs(), self._session.get_outputs()
+        self.input_shape, self.output_shape = (
+            tuple(None if isinstance(size, str) else size for size in value.shape) for value in (photo, probabilities)
+        )
+
+    def predict_on_batch(self, photos: np.ndarray) -> np.ndarray:
+        """Photos 0-255 (n, side, side, 3) to probabilities, float32 (n, breeds)."""
+        return self._session.run([OUTPUT], {INPUT: np.asarray(photos, np.float32)})[0]
+
+
+class TfliteNetwork:
+    """A TensorFlow Lite network in LiteRT, its runtime, to be asked as Keras' are."""
+
+    def __init__(self, content: bytes):
+        self._interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+        self._runner = self._interpreter.get_signature_runner()
+        details = self._runner.get_input_details()[INPUT], self._runner.get_output_details()[OUTPUT]
+        self.input_shape, self.output_shape = (
+            tuple(None if size == -1 else int(size) for size in each["shape_signature"]) for each in details
+        )
+
+    def predict_on_batch(self, photos: np.ndarray) -> np.ndarray:
+        """Photos 0-255 (n, side, side, 3) to probabilities, float32 (n, breeds)."""
+        return self._runner(**{INPUT: np.asarray(photos, np.float32)})[OUTPUT]
+
+
+def _read_onnx(content: bytes) -> tuple[OnnxNetwork, About]:
+    proto = onnx.load_model_from_string(content)
+    entries = {entry.key: entry.value for entry in proto.metadata_props}
+    if entries[HASH] != _hash_of_onnx(proto):
+        raise ValueError("its content is not what its sha256 was made of")
+    about = About.model_validate_json(json.dumps({key: json.loads(entries[key]) for key in About.model_fields}))
+    return OnnxNetwork(content), about
+
+
+def _read_tflite(content: bytes) -> tuple[TfliteNetwork, About]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {member.filename: archive.read(member) for member in archive.infolist()}  # checks each one's CRC
+        network = content[: min(member.header_offset for member in archive.infolist())]
+    if json.loads(members[METADATA])[HASH] != hashlib.sha256(network).hexdigest():
+        raise ValueError("its content is not what its sha256 was made of")
+    return TfliteNetwork(content), About.model_validate_json(members[METADATA])
+
+
+READERS: dict[str, Callable[[bytes], tuple[OnnxNetwork | TfliteNetwork, About]]] = {
+    ".onnx": _read_onnx,
+    ".tflite": _read_tflite,
+}
+
+
+def load_exported(path: Path) -> Exported:
+    """Read what `save_onnx` or `save_tflite` wrote; the end of its name says which.
+
+    Raises `UserError` where ``path`` is no such file. The network is not looked at before its hash was found right, as
+    the runtimes trust what they are given.
+    """
+    try:
+        network, about = READERS[path.suffix](path.read_bytes())
+        if network.output_shape != (None, len(about.breeds)):
+            raise ValueError(f"it gives {network.output_shape} for {len(about.breeds)} breeds")
+        return Exported(Classifier(network, about.breeds, about.resize), about)
+    except FileNotFoundError:
+        raise UserError(f"{path} is not here: `dvc repro` makes it.") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # each library stumbles over what is no file of its own in as many ways
+        told = " ".join(str(error).split())  # pydantic's second line names the entry
+        raise UserError(
+            f"{path} is no exported model of this pipeline, or not whole: {type(error).__name__}: {told[:200]}"
+        ) from None
