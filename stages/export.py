@@ -68,7 +68,7 @@ def compare(expected: np.ndarray, found: np.ndarray, threshold: float | None, ti
     confidence = expected.max(axis=1)
     another_breed = answer != other
     otherwise_sure = is_sure(confidence, threshold) != is_sure(found.max(axis=1), threshold)
-    differs = another_breed & (confidence - expected[photos, other] > tie)
+    differs = another_breed & (confidence - expected[photos, other] > tie) | ~np.isfinite(found).all(axis=1)
     if threshold is not None:
         differs |= otherwise_sure & (np.abs(confidence - threshold) > tie)
     return Parity(

@@ -1,6 +1,14 @@
-"""The best model in other formats: it answers as Keras' does, says what it is, and a damaged file is found out."""
+"""The best model in other formats: it answers as Keras' does, says what it is, and a damaged file is found out.
+
+With all backbones as a whole: EXPORT_BACKBONES=all pytest tests/test_export.py
+"""
 
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -9,21 +17,25 @@ import keras
 import numpy as np
 import onnx
 import pytest
+import yaml
 from PIL import Image
-from pipeline_fixtures import Repository
+from pipeline_fixtures import ROOT, Repository
 
 from stages import export, predict
 from stages.lib import exported
-from stages.lib.backbones import build_backbone
+from stages.lib.backbones import BACKBONES, build_backbone
 from stages.lib.classifiers import head_network, join, scratch_network
 from stages.lib.errors import UserError
 from stages.lib.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.models import MODELS
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]
 SIDE = 32
 THRESHOLD = 0.4
 FILES = {name: each.file for name, each in export.FORMATS.items()}
+ARTIFACTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
 CLOSE = {"onnx": 1e-5, "tflite": 1e-5, "tflite_float16": 2e-3}  # probabilities of an untrained network
+WHOLE_BACKBONES = BACKBONES if os.environ.get("EXPORT_BACKBONES") == "all" else ["SqueezeNet"]
 each_format = pytest.mark.parametrize("name", FILES)
 
 
@@ -36,11 +48,11 @@ def untrained() -> keras.Model:
     return network
 
 
-def make_folder(folder: Path, draw_photo, threshold: float | None = THRESHOLD) -> Path:
+def make_folder(folder: Path, draw_photo, network: keras.Model) -> Path:
     """What the stage reads: a model, what evaluate said of it, and four test photos of each breed."""
-    save_classifier(Classifier(untrained(), BREEDS, "pad"), folder / "models/scratch_plain.keras")
+    save_classifier(Classifier(network, BREEDS, "pad"), folder / "models/scratch_plain.keras")
     (folder / "metrics").mkdir()
-    said = {"scratch_plain": {"threshold": threshold}, "best": "scratch_plain"}
+    said = {"scratch_plain": {"threshold": THRESHOLD}, "best": "scratch_plain"}
     (folder / "metrics/evaluate.json").write_text(json.dumps(said))
     for place, breed in enumerate(BREEDS):
         (folder / "data/prepared/test" / breed).mkdir(parents=True)
@@ -53,7 +65,7 @@ def make_folder(folder: Path, draw_photo, threshold: float | None = THRESHOLD) -
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, draw_photo, run_stage):
     """A folder in which the stage ran."""
-    folder = make_folder(tmp_path_factory.mktemp("export"), draw_photo)
+    folder = make_folder(tmp_path_factory.mktemp("export"), draw_photo, untrained())
     assert run_stage(export.main, folder) == 0
     return folder
 
@@ -75,21 +87,44 @@ def test_an_exported_model_gives_the_probabilities_of_keras_for_any_number_of_ph
     assert found.about.threshold == THRESHOLD
 
 
-@pytest.mark.parametrize("backbone", ["VGG16", "SqueezeNet", "EfficientNetV2B0"])
-def test_a_backbone_takes_its_preprocessing_along(tmp_path, photos, backbone):
-    """The means that VGG16 and EfficientNet take off once became further inputs of the ONNX network."""
-    keras.utils.set_random_seed(1)
-    frozen = build_backbone(backbone, SIDE)
-    network = join(frozen, head_network(frozen.output.shape[-1], len(BREEDS), dense_units=8, dropout=0.5))
-    save_classifier(Classifier(network, BREEDS, "crop"), tmp_path / "it.keras")
-    classifier = load_classifier(tmp_path / "it.keras")
+def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> None:
+    """Export a network, and ask it and what was written about photos that are the darker the later they come."""
+    save_classifier(Classifier(network, BREEDS, "crop"), folder / "it.keras")
+    classifier = load_classifier(folder / "it.keras")
     about = exported.describe(classifier, "transfer_plain", THRESHOLD)
-    exported.save_onnx(classifier, about, tmp_path / "it.onnx")
-    exported.save_tflite(classifier, about, tmp_path / "it.tflite")
-    expected = classifier.network.predict_on_batch(photos)
-    for file in ("it.onnx", "it.tflite"):
-        found = exported.load_exported(tmp_path / file).classifier.network.predict_on_batch(photos)
-        assert np.abs(found - expected).max() < 1e-5
+    export.save_all(classifier, about, folder)
+    noise = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3))
+    darker = (noise // np.arange(1, 5).reshape(4, 1, 1, 1)).astype(np.uint8)
+    expected = classifier.network.predict_on_batch(darker)
+    assert np.ptp(expected, axis=0).max() > 0.01, "all the same: this would find no fault"
+    for name, file in FILES.items():
+        found = exported.load_exported(folder / file).classifier.network.predict_on_batch(darker)
+        assert np.abs(found - expected).max() < CLOSE[name], name
+
+
+def put_head_on(backbone: keras.Model) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return join(backbone, head_network(backbone.output.shape[-1], len(BREEDS), dense_units=8, dropout=0.5))
+
+
+def beginning_of(name: str) -> keras.Model:
+    """A backbone up to the first layer that learns, which is enough to see what that is given, and a head."""
+    keras.utils.set_random_seed(1)
+    backbone = build_backbone(name, SIDE)
+    first = next(layer for layer in backbone.layers if layer.trainable_weights)
+    return put_head_on(keras.Model(backbone.input, first.output))
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_backbone_takes_its_preprocessing_along(tmp_path, name):
+    """The means that VGG16 and EfficientNet take off once became further inputs of the ONNX network."""
+    check_that_all_formats_answer_alike(beginning_of(name), tmp_path)
+
+
+@pytest.mark.parametrize("name", WHOLE_BACKBONES)
+def test_a_whole_backbone_answers_as_in_keras(tmp_path, name):
+    keras.utils.set_random_seed(1)
+    check_that_all_formats_answer_alike(put_head_on(build_backbone(name, SIDE)), tmp_path)
 
 
 def test_the_stage_measures_parity_size_and_time_of_each_format(made):
@@ -107,14 +142,48 @@ def test_the_stage_measures_parity_size_and_time_of_each_format(made):
     assert list(made.rglob("*.partial*")) == []
 
 
-def test_exporting_again_in_another_process_makes_the_same_bytes(tmp_path, draw_photo, contents):
-    folder = make_folder(tmp_path, draw_photo)
-    repository = Repository(folder)
-    found = []
-    for seed in ("1", "2"):
-        repository.python("-m", "stages.export", PYTHONHASHSEED=seed)
-        found.append({**contents(folder / "models/exported"), "metrics": (folder / "metrics/export.json").read_bytes()})
-    assert [name for name in found[0] if found[0][name] != found[1][name]] == []
+# In a repository
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory, draw_photo, root):
+    """A repository in which DVC ran the stage, committed, tagged and pushed to a remote, and a clone of it."""
+    folder = tmp_path_factory.mktemp("registry")
+    repository = Repository(make_folder(folder / "ours", draw_photo, beginning_of("VGG16")))
+    for model in set(MODELS) - {"scratch_plain"}:
+        shutil.copyfile(folder / "ours/models/scratch_plain.keras", folder / f"ours/models/{model}.keras")
+    shutil.copyfile(root / "params.yaml", folder / "ours/params.yaml")
+    repository.dvc("repro", "--single-item", "export", PYTHONHASHSEED="1")
+    repository.dvc("remote", "add", "--default", "storage", str(folder / "storage"))
+    repository.commit()
+    for name in ARTIFACTS:
+        repository.git("tag", "--annotate", f"{name}@v1.0.0", "--message", "The first")
+    repository.dvc("push", "export")
+    repository.git("clone", "--quiet", ".", "../clone")
+    return repository
+
+
+@pytest.mark.parametrize(("name", "place"), zip(ARTIFACTS, ["../clone", "its address", "."], strict=True))
+def test_dvc_artifacts_get_fetches_each_model_from_a_clone_an_address_and_the_repository(registered, name, place):
+    """A clone has no cache: what is asked for comes from the remote."""
+    address = registered.root.as_uri() if place == "its address" else place
+    registered.dvc("artifacts", "get", address, name, "--out", "fetched")
+    path = registered.root / "fetched"
+    assert path.read_bytes() == (registered.root / ARTIFACTS[name]["path"]).read_bytes()
+    path.unlink()
+
+
+def test_exporting_again_in_another_process_makes_the_same_bytes(registered, contents):
+    """With VGG16's preprocessing, tf2onnx kept another of two equal constants each time."""
+    before = {path: content for path, content in contents(registered.root).items() if is_result(path)}
+    registered.python("-m", "stages.export", PYTHONHASHSEED="2")
+    after = {path: content for path, content in contents(registered.root).items() if is_result(path)}
+    assert "metrics/export.json" in before
+    assert [path for path in before | after if before.get(path) != after.get(path)] == []
+
+
+def is_result(path: str) -> bool:
+    return path == "metrics/export.json" or path.startswith("models/exported/")
 
 
 def test_onnx_tells_what_it_is_to_any_reader(made):
@@ -153,10 +222,17 @@ def test_an_answer_differs_by_breed_or_by_sureness_unless_it_was_a_tie():
     assert export.compare(expected, found, threshold=None, tie=0.25).differing.tolist() == []
 
 
+def test_probabilities_that_are_no_numbers_are_another_answer_and_no_tie():
+    expected = np.array([[0.6, 0.4], [0.6, 0.4]])
+    found = np.array([[np.nan, np.nan], [0.6, 0.4]])
+    for threshold in (None, 0.5, 0.7):
+        assert export.compare(expected, found, threshold, tie=1).differing.tolist() == [0]
+
+
 def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
     tmp_path, draw_photo, run_stage, monkeypatch, capsys, contents
 ):
-    folder = make_folder(tmp_path, draw_photo)
+    folder = make_folder(tmp_path, draw_photo, untrained())
     assert run_stage(export.main, folder) == 0
     before = contents(folder)
     save = exported.save_onnx
@@ -227,6 +303,20 @@ def test_predict_says_of_an_exported_model_without_a_threshold_that_it_is_never_
     assert "  not sure: this model never is, " in printed
 
 
+def test_the_readmes_lines_for_onnxruntime_alone_give_the_answer_of_keras(made, tmp_path, root, draw_photo):
+    (lines,) = re.findall(
+        r"```python\n(.*?best\.onnx.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    (tmp_path / "models").symlink_to(made / "models")
+    draw_photo(3, (SIDE, SIDE)).save(tmp_path / "my_dog.jpg", quality=95)
+    done = subprocess.run(
+        [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300
+    )
+    probabilities = untrained().predict_on_batch(np.asarray(Image.open(tmp_path / "my_dog.jpg"))[None])[0]
+    assert done.stdout.split(" ", 1)[1].strip() == BREEDS[probabilities.argmax()]
+    assert float(done.stdout.split()[0].rstrip("%")) == pytest.approx(100 * probabilities.max(), abs=0.1)
+
+
 # Damaged files
 
 
@@ -271,14 +361,25 @@ def test_a_file_that_is_no_exported_model_is_one_clear_line(tmp_path, complaint,
     complaint(tmp_path / f"folder{suffix}")
 
 
-def test_models_of_others_are_one_clear_line(tmp_path, complaint):
+def test_models_of_others_are_told_what_they_lack(made, tmp_path, complaint):
     photo = onnx.helper.make_tensor_value_info("photo", onnx.TensorProto.FLOAT, [1])
     same = onnx.helper.make_node("Identity", ["photo"], ["probabilities"])
     out = onnx.helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, [1])
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([same], "same", [photo], [out])), tmp_path / "it.onnx")
-    assert "'sha256'" in complaint(tmp_path / "it.onnx")
-    Image.new("RGB", (8, 8)).save(tmp_path / "it.tflite", "PNG")
-    assert "zip" in complaint(tmp_path / "it.tflite")
+    assert "its metadata have no sha256" in complaint(tmp_path / "it.onnx")
+
+    content = (made / "models/exported/best.tflite").read_bytes()
+    bare = content[: content.index(b"PK\x03\x04")]
+    (tmp_path / "bare.tflite").write_bytes(bare)
+    assert "no zip archive with metadata.json is appended to it" in complaint(tmp_path / "bare.tflite")
+    for name, member, told in (
+        ("labels.tflite", ("labels.txt", "dog"), "has no metadata.json"),
+        ("others.tflite", ("metadata.json", "{}"), "its metadata have no sha256"),
+    ):
+        (tmp_path / name).write_bytes(bare)
+        with zipfile.ZipFile(tmp_path / name, "a") as archive:
+            archive.writestr(*member)
+        assert told in complaint(tmp_path / name)
 
 
 @pytest.mark.parametrize(

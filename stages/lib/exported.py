@@ -100,6 +100,40 @@ def _export(network: keras.Model, path: Path, **options: Any) -> None:
         named.export(path, verbose=False, input_signature=signature, **options)
 
 
+def _put_in_order(graph: onnx.GraphProto) -> None:
+    """Sort and name what ``graph`` holds by how its outputs come about.
+
+    tf2onnx goes through sets of names, so that the order of the nodes, and which of two equal constants it keeps, would
+    differ from one process to the next.
+    """
+    made_by = {value: node for node in graph.node for value in node.output}
+    constants = {constant.name: constant for constant in graph.initializer}
+    nodes, seen = [], set()
+    waiting = [(made_by[output.name], False) for output in reversed(graph.output)]
+    while waiting:
+        node, has_its_inputs = waiting.pop()
+        if has_its_inputs:
+            nodes.append(node)
+        elif node.output[0] not in seen:
+            seen.add(node.output[0])
+            waiting.append((node, True))
+            waiting += [(made_by[value], False) for value in reversed(node.input) if value in made_by]
+    names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}  # an input that is left out
+    used = []
+    for number, node in enumerate(nodes):
+        node.name = f"{node.op_type}_{number}"
+        for place, value in enumerate(node.input):
+            if value not in names:
+                names[value] = constants[value].name = f"{node.name}_constant_{place}"
+                used.append(constants[value])
+        for place, value in enumerate(node.output):
+            names.setdefault(value, f"{node.name}_output_{place}")
+        node.input[:] = [names[value] for value in node.input]
+        node.output[:] = [names[value] for value in node.output]
+    ordered = onnx.helper.make_graph(nodes, graph.name, graph.input, graph.output, used)
+    graph.CopyFrom(ordered)
+
+
 def _hash_of_onnx(proto: onnx.ModelProto) -> str:
     """The sha256 of all that ``proto`` holds but the hash itself."""
     bare = onnx.ModelProto()
@@ -119,7 +153,7 @@ def save_onnx(classifier: Classifier, about: About, path: Path) -> None:
     side, breeds = classifier.image_size, len(about.breeds)
     proto = update_inputs_outputs_dims(proto, {INPUT: ["batch", side, side, 3]}, {OUTPUT: ["batch", breeds]})
     proto.doc_string = about.description
-    proto.graph.doc_string = ""  # a number of TensorFlow's that differs from run to run
+    _put_in_order(proto.graph)
     onnx.helper.set_model_props(proto, {key: json.dumps(value, ensure_ascii=False) for key, value in about})
     digest = _hash_of_onnx(proto)
     proto.metadata_props.add(key=HASH, value=digest)
@@ -179,21 +213,30 @@ class TfliteNetwork:
         return self._runner(**{INPUT: np.asarray(photos, np.float32)})[OUTPUT]
 
 
+def _check_hash(entries: dict[str, str], found: str) -> None:
+    if HASH not in entries:
+        raise ValueError(f"its metadata have no {HASH}, which export writes")
+    if entries[HASH] != found:
+        raise ValueError(f"its content is not what its {HASH} was made of")
+
+
 def _read_onnx(content: bytes) -> tuple[OnnxNetwork, About]:
     proto = onnx.load_model_from_string(content)
     entries = {entry.key: entry.value for entry in proto.metadata_props}
-    if entries[HASH] != _hash_of_onnx(proto):
-        raise ValueError("its content is not what its sha256 was made of")
-    about = About.model_validate_json(json.dumps({key: json.loads(entries[key]) for key in About.model_fields}))
-    return OnnxNetwork(content), about
+    _check_hash(entries, _hash_of_onnx(proto))
+    about = {key: json.loads(entries[key]) for key in About.model_fields if key in entries}
+    return OnnxNetwork(content), About.model_validate_json(json.dumps(about))
 
 
 def _read_tflite(content: bytes) -> tuple[TfliteNetwork, About]:
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError(f"no zip archive with {METADATA} is appended to it")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {member.filename: archive.read(member) for member in archive.infolist()}  # checks each one's CRC
-        network = content[: min(member.header_offset for member in archive.infolist())]
-    if json.loads(members[METADATA])[HASH] != hashlib.sha256(network).hexdigest():
-        raise ValueError("its content is not what its sha256 was made of")
+        starts = [member.header_offset for member in archive.infolist()]
+    if METADATA not in members:
+        raise ValueError(f"the zip archive that is appended to it has no {METADATA}")
+    _check_hash(json.loads(members[METADATA]), hashlib.sha256(content[: min(starts)]).hexdigest())
     return TfliteNetwork(content), About.model_validate_json(members[METADATA])
 
 
