@@ -150,7 +150,7 @@ def save_onnx(classifier: Classifier, about: About, path: Path) -> None:
         exported = Path(folder) / "model.onnx"
         _export(classifier.network, exported, format="onnx", opset_version=OPSET)
         proto = onnx.load(exported)
-    side, breeds = classifier.image_size, len(about.breeds)
+    side, breeds = classifier.image_size, len(classifier.breeds)
     proto = update_inputs_outputs_dims(proto, {INPUT: ["batch", side, side, 3]}, {OUTPUT: ["batch", breeds]})
     proto.doc_string = about.description
     _put_in_order(proto.graph)
