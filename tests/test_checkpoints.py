@@ -15,8 +15,8 @@ from stages.lib.params import Transfer
 from stages.lib.training import set_seed, train, write_results
 
 SETTINGS = Transfer(
-    steps=18, batch_size=8, optimizer="adamw", learning_rate=0.05, weight_decay=0.01, dropout=0.5, label_smoothing=0.1,
-    validate_every=3, patience=4, dense_units=16,
+    steps=18, batch_size=8, class_balance="none", optimizer="adamw", learning_rate=0.05, weight_decay=0.01, dropout=0.5,
+    label_smoothing=0.1, validate_every=3, patience=4, dense_units=16,
 )  # fmt: skip
 NAME = "transfer_plain"
 

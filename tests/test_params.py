@@ -42,6 +42,7 @@ WRONG_VALUES = [
     ("transfer.learning_rate", "fast", "should be a valid number, unable to parse string as a number"),
     ("transfer.learning_rate", "inf", "should be a finite number"),
     ("finetune.learning_rate", 0, "should be greater than 0"),
+    ("transfer.class_balance", "weight", "should be 'none', 'weights' or 'sampling'"),
     ("split", {"test": 0.6, "val": 0.4}, "test and val together should be less than 1, they are 1"),
 ]
 

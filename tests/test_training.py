@@ -20,6 +20,7 @@ from stages.lib.training import schedule, set_seed, train, write_results
 SETTINGS = Transfer(
     steps=40,
     batch_size=8,
+    class_balance="none",
     optimizer="adamw",
     learning_rate=0.01,
     weight_decay=0.0,
@@ -64,6 +65,94 @@ def test_labels_stay_with_their_inputs_and_are_smoothed_for_training_alone():
     ((x, y),) = validation_batches(inputs, labels, 3, 8).as_numpy_iterator()
     np.testing.assert_array_equal(x, inputs)
     np.testing.assert_array_equal(y, np.eye(3)[labels])
+
+
+UNEVEN = np.array([0] * 2 + [1] * 6 + [2] * 16)
+
+
+def balanced(class_balance: str, **changes: object) -> Transfer:
+    return SETTINGS.model_copy(update={"class_balance": class_balance, **changes})
+
+
+def test_weights_let_every_breed_count_alike_and_a_picture_once_on_average():
+    settings = balanced("weights", steps=3, validate_every=3)  # all 24 pictures, once
+    batches = list(training_batches(np.arange(24)[:, None], UNEVEN, 3, settings, seed=0).as_numpy_iterator())
+    pictures, weights = (np.concatenate([batch[part] for batch in batches]) for part in (0, 2))
+    assert sorted(pictures[:, 0]) == list(range(24))
+    assert weights.dtype == np.float32
+    labels = UNEVEN[pictures[:, 0]]
+    assert [weights[labels == label].sum() for label in range(3)] == pytest.approx([8, 8, 8])
+    assert len({weight for label, weight in zip(labels, weights, strict=True) if label == 0}) == 1
+
+
+def test_weights_leave_the_order_of_the_pictures_as_it_is():
+    orders = [
+        np.concatenate([batch[0].ravel() for batch in batches.as_numpy_iterator()]).tolist()
+        for batches in (
+            training_batches(np.arange(24)[:, None], UNEVEN, 3, balanced(name), seed=5) for name in ("none", "weights")
+        )
+    ]
+    assert orders[0] == orders[1]
+
+
+@pytest.mark.parametrize("batch_size", [8, 9, 2])
+def test_sampling_shows_every_breed_equally_often_and_all_its_pictures_before_any_comes_again(batch_size):
+    settings = balanced("sampling", batch_size=batch_size)
+
+    def draw(seed: int) -> list[np.ndarray]:
+        batches = training_batches(np.arange(24)[:, None], UNEVEN, 3, settings, seed)
+        return [pictures.ravel() for pictures, _ in batches.as_numpy_iterator()]
+
+    batches = draw(seed=1)
+    assert [len(batch) for batch in batches] == [batch_size] * settings.steps
+    for batch in batches:
+        shown = np.bincount(UNEVEN[batch], minlength=3)
+        assert shown.max() - shown.min() <= (0 if batch_size == 9 else 2)
+    order = np.concatenate(batches)
+    shown = np.bincount(UNEVEN[order], minlength=3)
+    assert shown.max() - shown.min() <= 1
+    for label in range(3):
+        members, of_breed = np.flatnonzero(label == UNEVEN), order[UNEVEN[order] == label]
+        for start in range(0, len(of_breed) - len(members) + 1, len(members)):
+            assert sorted(of_breed[start : start + len(members)]) == members.tolist()
+    assert order.tolist() == np.concatenate(draw(seed=1)).tolist()
+    assert order.tolist() != np.concatenate(draw(seed=2)).tolist()
+
+
+def test_weights_are_of_the_training_loss_alone_and_accuracy_counts_every_picture_once():
+    set_seed(0)
+    labels = np.array([0] * 20 + [1] * 4)
+    inputs = np.tile(np.float32([1, 3]), (24, 1))  # all alike, so that all are taken for one breed
+    settings = balanced("weights", steps=3, validate_every=3)
+    head = head_network(2, 2, 4, 0.0)
+    of_breed = -np.log(head.predict(inputs[:1], verbose=0)[0])  # the loss of a picture of each breed
+    batches = training_batches(inputs, labels, 2, settings, seed=0)
+    before = train(head, batches, validation_batches(inputs, labels, 2, 8), settings, "head").history.iloc[0]
+    assert before["val_loss"] == pytest.approx(np.average(of_breed, weights=[20, 4]), rel=1e-5)
+    assert before["loss"] == pytest.approx(of_breed.mean(), rel=1e-5)
+    assert before["accuracy"] == before["val_accuracy"]
+    assert before["accuracy"] == pytest.approx((20 if of_breed[0] < of_breed[1] else 4) / 24)
+
+
+@pytest.mark.parametrize("class_balance", ["weights", "sampling"])
+def test_a_rare_breed_is_recognised_more_often_where_breeds_are_balanced(class_balance):
+    def draw(common: int, rare: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.repeat([0, 1], [common, rare])
+        noise = np.random.default_rng(rare).normal(size=(len(labels), 2))
+        return (labels[:, None] * 1.5 + noise).astype(np.float32), labels
+
+    recalls = {}
+    inputs, labels = draw(400, 12)
+    val_inputs, val_labels = draw(100, 101)
+    for name in ("none", class_balance):
+        set_seed(1)
+        network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
+        settings = balanced(name, steps=200, batch_size=32)
+        batches = training_batches(inputs, labels, 2, settings, seed=1)
+        # both are steered by the rare breed as it is in training, a photo in 34
+        train(network, batches, validation_batches(inputs, labels, 2, 32), settings, "network")
+        recalls[name] = (network.predict(val_inputs, verbose=0).argmax(axis=1) == val_labels)[val_labels == 1].mean()
+    assert recalls[class_balance] > recalls["none"] + 0.2
 
 
 def test_history_has_a_row_for_each_look_from_before_the_first_step():

@@ -6,26 +6,51 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from sklearn.utils.class_weight import compute_sample_weight
 
 from stages.lib.arrays import Rows
 from stages.lib.params import Training
 
 
 def _batches(
-    inputs: np.ndarray | Rows, labels: np.ndarray, targets: np.ndarray, order: np.ndarray, batch_size: int
+    inputs: np.ndarray | Rows,
+    labels: np.ndarray,
+    targets: np.ndarray,
+    order: np.ndarray,
+    batch_size: int,
+    weights: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Gather batch after batch of ``order`` while the one before is trained on; ``targets`` has a row a label."""
+    """Gather batch after batch of ``order`` while the one before is trained on.
 
-    def gather(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return inputs[indices], targets[labels[indices]]
+    ``targets`` has a row a label; ``weights``, of the losses, a value a picture, and comes third in a batch.
+    """
+    parts = [inputs, targets] if weights is None else [inputs, targets, weights]
 
-    def load(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x, y = tf.numpy_function(gather, [indices], [inputs.dtype, targets.dtype])
-        x.set_shape((None, *inputs.shape[1:]))
-        y.set_shape((None, *targets.shape[1:]))
-        return x, y
+    def gather(indices: np.ndarray) -> tuple[np.ndarray, ...]:
+        batch = (inputs[indices], targets[labels[indices]])
+        return batch if weights is None else (*batch, weights[indices])
+
+    def load(indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        batch = tf.numpy_function(gather, [indices], [part.dtype for part in parts])
+        for tensor, part in zip(batch, parts, strict=True):
+            tensor.set_shape((None, *part.shape[1:]))
+        return tuple(batch)
 
     return tf.data.Dataset.from_tensor_slices(order).batch(batch_size).map(load).prefetch(tf.data.AUTOTUNE)
+
+
+def _in_rounds(members: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """The first ``count`` of shuffled ``members``, and of them shuffled again, as often as it takes."""
+    rounds = math.ceil(count / len(members))
+    return np.concatenate([generator.permutation(members) for _ in range(rounds)])[:count]
+
+
+def _sampled_order(labels: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Rounds in which each breed comes once, shuffled; in each breed, all its pictures before any comes again."""
+    classes = np.unique(labels)
+    rounds = math.ceil(count / len(classes))
+    columns = [_in_rounds(np.flatnonzero(labels == label), rounds, generator) for label in classes]
+    return generator.permuted(np.stack(columns, axis=1), axis=1).ravel()[:count]
 
 
 def training_batches(
@@ -37,17 +62,25 @@ def training_batches(
         inputs: (n, ...), whatever the network takes, in memory or on disk.
         labels: int (n,) in [0, classes).
         classes: how many breeds there are.
-        settings: ``steps``, ``batch_size``, and ``label_smoothing``, the share of each label that is spread over all
-            breeds (Szegedy et al., Rethinking the Inception architecture, CVPR 2016, section 7).
+        settings: ``steps``, ``batch_size``; ``label_smoothing``, the share of each label that is spread over all breeds
+            (Szegedy et al., Rethinking the Inception architecture, CVPR 2016, section 7); ``class_balance``: with
+            "weights", float32 (batch,) comes third, 1 on average, the inverse of how many pictures a breed has (King
+            and Zeng, Logistic regression in rare events data, Political Analysis 2001); with "sampling", every breed
+            comes equally often, in a batch up to two pictures more or less, and all pictures of a breed come before any
+            of them comes again.
         seed: of the order.
     """
     count = settings.looks * settings.validate_every * settings.batch_size
     generator = np.random.default_rng(seed)
-    rounds = math.ceil(count / len(labels))
-    order = np.concatenate([generator.permutation(len(labels)) for _ in range(rounds)])[:count]
+    sampled = settings.class_balance == "sampling"
+    order = (
+        _sampled_order(labels, count, generator) if sampled else _in_rounds(np.arange(len(labels)), count, generator)
+    )
     smoothing = np.float32(settings.label_smoothing)
     targets = np.eye(classes, dtype=np.float32) * (1 - smoothing) + smoothing / classes
-    return _batches(inputs, labels, targets, order, settings.batch_size)
+    weighted = settings.class_balance == "weights"
+    weights = compute_sample_weight("balanced", labels).astype(np.float32) if weighted else None
+    return _batches(inputs, labels, targets, order, settings.batch_size, weights)
 
 
 def validation_batches(inputs: np.ndarray | Rows, labels: np.ndarray, classes: int, batch_size: int) -> tf.data.Dataset:

@@ -94,6 +94,7 @@ class Training(Section):
 
     steps: Count
     batch_size: Count
+    class_balance: Literal["none", "weights", "sampling"]
     optimizer: Literal["adamw", "sgd"]
     learning_rate: Annotated[Number, Field(gt=0)]
     weight_decay: Annotated[Number, Field(ge=0)]

@@ -97,6 +97,7 @@ def train(
     """
     optimizer = OPTIMIZERS[settings.optimizer](settings.learning_rate, weight_decay=settings.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    # `metrics`, not `weighted_metrics`: accuracy counts every picture once, whatever its loss counts
     model.compile(optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
     looks = settings.looks
 
