@@ -26,7 +26,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 import optuna
 import pandas as pd
@@ -36,17 +35,15 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
-from stages.lib import classifiers, datasets, paths, training
+from stages.lib import classifiers, datasets, feature_rows, heads, paths, training
 from stages.lib.errors import UserError, run
 from stages.lib.outputs import whole_file
 from stages.lib.params import Params, Transfer, load_params
-from stages.lib.pictures import find_pictures
 from stages.lib.precision import set_precision
 
 TUNING = Path("tuning")
 PACKAGES = ("tensorflow", "keras", "numpy", "optuna", "scikit-learn")  # another version may give other trials
 SHOWN = 10  # trials
-REMEDY = "run `dvc repro features` first"
 
 
 class Range(NamedTuple):
@@ -103,42 +100,19 @@ def read_pictures(variant: str) -> Pictures:
 
     Raises `UserError` where something is missing, or features, photos and views do not belong together.
     """
-    folder, manifest_file = paths.FEATURES / variant, paths.PREPARED / "manifest.csv"
-    views_file = paths.AUGMENTED / variant / "views.csv"
-    for path in (folder, manifest_file, views_file):
-        if not path.exists():
-            raise UserError(f"{path} is not here: {REMEDY}.")
-    (features, breeds), (val_features, val_breeds) = (
-        datasets.read_features(folder, split) for split in ("train", "val")
-    )
+    manifest_file = paths.PREPARED / "manifest.csv"
+    feature_rows.require(paths.FEATURES / variant, manifest_file)
+    train, val = (feature_rows.read_rows(variant, split) for split in ("train", "val"))
     manifest = pd.read_csv(manifest_file, dtype=str, keep_default_na=False).query("split in ('train', 'val')")
     names = (manifest["split"] + "/" + manifest["file"] + ".png").tolist()
-    views = pd.read_csv(views_file, dtype=str, keep_default_na=False)
-    photo_of_view = dict(zip(views["view"], "train/" + views["photo"], strict=True))
-
-    # in the order in which the stage `features` runs over them: the photos of train, their views, val
-    train_files, train_breeds = find_pictures(paths.PREPARED / "train", paths.AUGMENTED / variant)
-    val_files, val_found = find_pictures(paths.PREPARED / "val")
-    shown, is_view = [], []
-    for file in train_files + val_files:
-        is_view.append(not file.is_relative_to(paths.PREPARED))
-        if is_view[-1]:
-            shown.append(photo_of_view.get(file.relative_to(paths.AUGMENTED / variant).as_posix()))
-        else:
-            shown.append(file.relative_to(paths.PREPARED).as_posix())
-    alike = (
-        set(shown) == set(names)
-        and (train_breeds, val_found) == (breeds, val_breeds)
-        and (len(breeds), len(val_breeds)) == (len(features), len(val_features))
-    )
-    if not alike:
-        raise UserError(f"{folder} is not of the pictures in {paths.PREPARED} and {paths.AUGMENTED}: {REMEDY}.")
-    every = slice(None)
+    shown = train.photos + val.photos
+    if set(shown) != set(names):
+        raise feature_rows.not_alike(variant)
     return Pictures(
-        np.concatenate([features[every], val_features[every]]),
-        datasets.encode(breeds + val_breeds, sorted(set(breeds))),
+        np.concatenate([train.features[:], val.features[:]]),
+        datasets.encode(train.breeds + val.breeds, sorted(set(train.breeds))),
         datasets.encode(shown, names),
-        np.array(is_view),
+        np.concatenate([train.views, val.views]),
         manifest["group"].to_numpy(int),
     )
 
@@ -182,15 +156,10 @@ def cross_validate(
     """
     features, labels, classes = pictures.features, pictures.labels, int(pictures.labels.max()) + 1
     for train, steer, score in split_folds(pictures, fold):
-        keras.backend.clear_session()  # or each training would add its graph to the memory in use
-        training.set_seed(seed)
-        head = classifiers.head_network(features.shape[1], classes, settings.dense_units, settings.dropout)
-        batches = datasets.training_batches(features[train], labels[train], classes, settings, seed)
-        steering = datasets.validation_batches(features[steer], labels[steer], classes, settings.batch_size)
-        training.train(head, batches, steering, settings, what="tune", quiet=True)
-        # not `predict`, which TensorFlow warns of when many networks do it
-        probabilities = keras.ops.convert_to_numpy(head(features[score], training=False)).astype(float)
-        probabilities /= probabilities.sum(axis=1, keepdims=True)  # float32 rows sum to 1 only nearly
+        head = heads.train_head(
+            features[train], labels[train], features[steer], labels[steer], classes, settings, seed, "tune"
+        )
+        probabilities = heads.predict(head, features[score])
         right = probabilities.argmax(axis=1) == labels[score]
         yield log_loss(labels[score], probabilities, labels=range(classes)), right.mean()
 
@@ -211,7 +180,7 @@ def suggest(trial: Trial, defaults: Transfer) -> Transfer:
 
 def name_study(pictures: Pictures, fold: np.ndarray, params: Params, policy: str) -> str:
     """A name that changes with all that the outcome of a trial depends on: trials of one study can be compared."""
-    sources = [Path(__file__), *(Path(module.__file__) for module in (classifiers, datasets, training))]
+    sources = [Path(__file__), *(Path(module.__file__) for module in (classifiers, datasets, heads, training))]
     versions = [importlib.metadata.version(package) for package in PACKAGES]
     content = json.dumps([params.seed, params.transfer.model_dump(), policy, versions])
     digest = hashlib.sha256(content.encode())

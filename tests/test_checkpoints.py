@@ -219,3 +219,11 @@ def test_the_hash_is_of_all_that_the_stage_depends_on_and_of_nothing_else():
     paths.Path("photos/a/1.jpg").rename("photos/a/2.jpg")
     seen.add(hash_stage("transfer@plain"))
     assert len(seen) == 8
+
+
+def test_of_a_quiet_training_nothing_is_kept():
+    set_seed(1)
+    model, inputs, labels = of_head()
+    batches = training_batches(inputs, labels, 3, SETTINGS, 1)
+    train(model, batches, validation_batches(inputs, labels, 3, 8), SETTINGS, NAME, quiet=True)
+    assert not paths.CHECKPOINTS.exists()

@@ -72,7 +72,8 @@ def remove_checkpoints(name: str) -> None:
 class Checkpoint(callbacks.Callback):
     """Keeps after each look at val all that training needs to go on, and goes on from it.
 
-    It has to stand behind the callbacks whose state it keeps. Where no DVC runs the stage, nothing is kept.
+    It has to stand behind the callbacks whose state it keeps. Without a name, or where no DVC runs the stage,
+    nothing is kept.
 
     Attributes:
         look: how many looks at val were there before.
@@ -81,11 +82,11 @@ class Checkpoint(callbacks.Callback):
         seconds: what was spent on them, in earlier runs.
     """
 
-    def __init__(self, name: str, watched: list[callbacks.Callback]):
+    def __init__(self, name: str | None, watched: list[callbacks.Callback]):
         super().__init__()
         self.watched = {type(callback).__name__: callback for callback in watched}
         address = os.environ.get("DVC_STAGE")
-        self.path = paths.CHECKPOINTS / f"{name}-{hash_stage(address)}.npz" if address else None
+        self.path = paths.CHECKPOINTS / f"{name}-{hash_stage(address)}.npz" if name and address else None
         self.rows = []
         self.seconds = 0.0
         self.finished = False

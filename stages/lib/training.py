@@ -91,7 +91,7 @@ def train(
 
     `OPTIMIZERS` has what ``settings.optimizer`` names. Val is looked at every ``validate_every`` steps; the learning
     rate halves after half of ``patience`` looks without a lower val loss, and training stops after all of it. ``quiet``
-    leaves the progress bar out.
+    leaves progress bar and checkpoint out, for one of many trainings that take seconds.
 
     Raises `UserError` where the loss is no finite number any more.
     """
@@ -110,7 +110,7 @@ def train(
     before = look_before_training(model, training.take(settings.validate_every), validation)
     plateau = callbacks.ReduceLROnPlateau(factor=0.5, patience=max(1, settings.patience // 2), min_delta=0)
     stopping = callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
-    checkpoint = Checkpoint(what, [plateau, stopping])
+    checkpoint = Checkpoint(None if quiet else what, [plateau, stopping])
     done = checkpoint.look * settings.validate_every
     progress = Progress(what, looks * settings.validate_every, done, settings.batch_size, quiet)
     try:
