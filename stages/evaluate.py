@@ -1,7 +1,7 @@
 """Open the test split, once, and compare the five models on it.
 
 Reads   data/prepared, models/*.keras, data/features/plain (for suspicious labels), plots/history/*.csv,
-        metrics/costs/<model>.json (training seconds)
+        metrics/costs/<model>.json (training seconds), metrics/data_size.json and plots/data_size.png
 Makes   metrics/evaluate.json: all scores of each model, which is best, what to beware of;
         metrics/{val,test}/<model>.json: the few of them for `dvc metrics show`;
         metrics/costs/evaluate.csv: parameters, size, seconds; the only file of this stage that differs from run to run;
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stages.lib import calibration, charts, costs, galleries, label_errors, paths, score_charts, selective
+from stages.lib import calibration, charts, costs, data_size, galleries, label_errors, paths, score_charts, selective
 from stages.lib.caveats import describe_test, find_caveats, is_drawn
 from stages.lib.datasets import encode, read_features
 from stages.lib.errors import run
@@ -36,7 +36,7 @@ from stages.lib.scores import classification_report, compare_models, compute_sco
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
-CHARTS = ("accuracy", "learning_curves", "recall", "reliability", "risk_coverage")
+CHARTS = ("accuracy", "learning_curves", "recall", "reliability", "risk_coverage", "data_size")
 SHOWN_LABELS = 24  # suspicious ones in the report; the CSV has all
 
 
@@ -351,6 +351,7 @@ def main() -> None:
     classifiers = {model: load_classifier(paths.MODELS / f"{model}.keras") for model in MODELS}
     judged = judge_all(classifiers, val, test, params)
     best = best_on_val({model: found.val_scores for model, found in judged.items()})
+    more_photos = json.loads((paths.METRICS / "data_size.json").read_text(encoding="utf-8"))
     comparisons = compare_models({model: found.right for model, found in judged.items()}, level)
     suspicious = find_suspicious_labels(manifest, params.seed)
     support = judged[best].report.set_index("breed")["support"].to_dict()
@@ -369,6 +370,7 @@ def main() -> None:
         "test_hash": hash_of_test(manifest),
         **show_results(judged, best, comparisons),
         **show_photos(classifiers[best], judged[best].predictions, test),
+        "data_size_answer": data_size.in_words(more_photos, level),
         **show_suspicious(suspicious),
     }
     write_report(results, params)

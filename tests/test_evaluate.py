@@ -179,6 +179,7 @@ def report_content() -> dict:
         "comparisons": comparisons.assign(augmentation=False).to_dict("records"),
         "breeds": classification_report(actual, probabilities.argmax(axis=1), breeds).to_dict("records"),
         "charts": dict.fromkeys(evaluate.CHARTS, "data:,"),
+        "data_size_answer": "More <photos> would help.",
         "matrices": dict.fromkeys(MODELS, "data:,"),
         "pairs": [{"one": "a", "other": "b", "one_as_other": 1, "other_as_one": 0, "sides": [[photo], []]}],
         "worst": [photo],
@@ -199,7 +200,8 @@ def test_report_is_one_page_that_escapes_names_and_needs_nothing_beside_it(tmp_p
     assert page.index("All is &lt;well&gt;.") < page.index("Beware of")
     assert page.count("75.0 %") >= len(MODELS)
     pictures = re.findall(r"<img[^>]*>", page)
-    assert len(pictures) == 5 + 5 + 1 + 1 + 2 + 1
+    assert len(pictures) == 6 + 5 + 1 + 1 + 2 + 1
+    assert "More &lt;photos&gt; would help." in page
     assert [
         picture for picture in pictures if 'src="data:' not in picture or not re.search('alt="[^"]+"', picture)
     ] == []

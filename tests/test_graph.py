@@ -182,7 +182,7 @@ def test_each_of_the_five_models_has_a_confusion_matrix_of_its_own():
 def test_a_plot_is_drawn_by_a_template_of_dvcs_or_of_ours():
     ours = {path.stem for path in (ROOT / ".dvc/plots").glob("*.json")}
     named = {settings["template"] for _, settings in all_plots() if "template" in settings}
-    assert named - {"simple", "bar_horizontal", "confusion_normalized"} == ours
+    assert named - {"simple", "scatter", "bar_horizontal", "confusion_normalized"} == ours
 
 
 def test_the_templates_know_the_five_models_by_the_colours_of_the_charts():

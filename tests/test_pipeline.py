@@ -38,6 +38,7 @@ STAGES = [  # in which the whole pipeline runs on photos of one's own
     "train_scratch@augmented",
     "transfer@plain",
     "transfer@augmented",
+    "data_size",
     "finetune",
     "evaluate",
     "export",
@@ -522,20 +523,13 @@ def test_a_change_to_finetune_runs_finetune_and_evaluate_and_dvc_tells_what_it_d
 
 def test_a_change_to_transfer_repeats_no_features(experiment):
     ran = experiment(**{"transfer.learning_rate": 0.01})
-    assert ran == {"transfer@plain", "transfer@augmented", "finetune", "evaluate", "export"}
+    assert ran == {"transfer@plain", "transfer@augmented", "data_size", "finetune", "evaluate", "export"}
 
 
 def test_a_change_to_augment_leaves_the_plain_models_alone(experiment):
     ran = experiment(**{"augment.copies": 1})
-    assert ran == {
-        "augment",
-        "features",
-        "train_scratch@augmented",
-        "transfer@augmented",
-        "finetune",
-        "evaluate",
-        "export",
-    }
+    trained = {"train_scratch@augmented", "transfer@augmented", "data_size", "finetune"}
+    assert ran == {"augment", "features", *trained, "evaluate", "export"}
 
 
 def test_going_back_to_earlier_params_restores_results_without_running_anything(repository, experiment):

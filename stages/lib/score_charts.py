@@ -9,6 +9,7 @@ from sklearn import metrics
 
 CELLS_WITH_NUMBERS = 20  # breeds, beyond which the numbers in a matrix' cells can't be read
 BREEDS_WITH_RECALLS = 30
+BREEDS_WITH_CURVES = 8
 LEAST_COVERAGE = 0.05  # below it, one photo moves the risk up and down the whole chart
 
 
@@ -131,4 +132,32 @@ def recalls(report: pd.DataFrame, subject: str) -> Figure:
     some = f", the {len(hardest)} hardest of {len(table)} breeds" if len(hardest) < len(table) else ""
     axis.set_title(f"Recall on {subject}{some}")
     axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def data_size(table: pd.DataFrame, val_photos: int) -> Figure:
+    """Accuracy on val and recall of each breed over the number of training photos: points are draws, lines their means.
+
+    Of many breeds, those are shown that rise most from half of the photos to all. ``table`` has the columns repeat,
+    share, photos, accuracy, and recall_<breed>.
+    """
+    means = table.drop(columns="repeat").groupby("share").mean()
+    recalls = means.filter(regex="^recall_").rename(columns=lambda name: name.removeprefix("recall_"))
+    gains = (recalls.iloc[-1] - recalls.iloc[-2]).sort_values(ascending=False, kind="stable")
+    shown = recalls[sorted(gains.index[:BREEDS_WITH_CURVES])]
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4.6), sharex=True, layout="constrained")
+    axes[0].plot(table["photos"], table["accuracy"], "o", color="C0", alpha=0.4, label="a draw of photos")
+    axes[0].plot(means["photos"], means["accuracy"], color="C0", linewidth=2, label="mean")
+    axes[0].set(ylabel="accuracy", title=f"Accuracy on the {val_photos} photos of val")
+    axes[0].legend(loc="lower right")
+    for breed, mark in zip(shown, "osD^vP*X", strict=False):
+        axes[1].plot(means["photos"], shown[breed], f"{mark}-", label=breed, linewidth=1.5)
+    some = f": the {len(shown.columns)} of {len(gains)} that rise most" if len(shown.columns) < len(gains) else ""
+    axes[1].set(ylabel="recall", title=f"Recall of each breed, mean{some}")
+    axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    for axis, lowest in zip(axes, (table["accuracy"].min(), shown.min(axis=None)), strict=True):
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(means["photos"], [f"{count:.0f}" for count in means["photos"]])
+        axis.minorticks_off()
+        axis.set(xlabel="training photos", ylim=(max(0, lowest - 0.05), 1.02))
     return figure

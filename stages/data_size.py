@@ -1,0 +1,108 @@
+"""Train transfer's head on an eighth, a quarter, half and all of the training photos: would more of them help?
+
+Reads   data/features/augmented, and which row shows which photo from the names in data/prepared/{train,val} and
+        data/augmented/augmented
+Makes   plots/data_size.csv: for each draw of photos and each size the accuracy on val and each breed's recall;
+        metrics/data_size.json: means, and what all photos gain over half of them, with p values; plots/data_size.png
+Alone   python -m stages.data_size
+Fits    nothing that is used elsewhere
+
+The same share of each breed's photos is drawn, with all views of these, and smaller draws lie within larger ones. Every
+training has transfer's settings and number of steps, and is scored on val, which steers it too: that makes all of the
+accuracies a little high. Test stays closed.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from stages.lib import charts, paths, score_charts
+from stages.lib.data_size import REPEATS, SHARES, compare_sizes
+from stages.lib.datasets import encode
+from stages.lib.errors import run
+from stages.lib.feature_rows import FeatureRows, read_rows
+from stages.lib.heads import predict, train_head
+from stages.lib.outputs import whole_file, write_json
+from stages.lib.params import Transfer, load_params
+from stages.lib.precision import set_precision
+
+
+def draw_photos(photos: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """For each of `SHARES`, the rows of so many of each breed's photos, one at least, and of their views: indices.
+
+    Args:
+        photos: int (rows,), which photo a row shows.
+        labels: int (rows,), its breed.
+        generator: decides which photos come first; each share takes the first ones.
+    """
+    shuffled = [generator.permutation(np.unique(photos[labels == label])) for label in np.unique(labels)]
+    for share in SHARES:
+        drawn = [of_breed[: max(1, round(share * len(of_breed)))] for of_breed in shuffled]
+        yield np.flatnonzero(np.isin(photos, np.concatenate(drawn)))
+
+
+def train_on_sizes(
+    train: FeatureRows, val: FeatureRows, breeds: list[str], settings: Transfer, seed: int
+) -> tuple[np.ndarray, list[int]]:
+    """Train a head for each of `REPEATS` draws and `SHARES`.
+
+    Returns:
+        whether it is right about each photo of val, bool (repeats, shares, val photos); and how many photos each of the
+        shares has.
+    """
+    photos = encode(train.photos, sorted(set(train.photos)))
+    labels, val_labels = encode(train.breeds, breeds), encode(val.breeds, breeds)
+    val_features = val.features[:]
+    right = np.zeros((REPEATS, len(SHARES), len(val_labels)), bool)
+    with tqdm(desc="data_size", total=REPEATS * len(SHARES), unit="training", mininterval=1) as bar:
+        for repeat in range(REPEATS):
+            own_seed = (seed + repeat) % 2**32
+            drawn = list(draw_photos(photos, labels, np.random.default_rng(own_seed)))
+            for size, rows in enumerate(drawn):
+                head = train_head(
+                    train.features[rows],
+                    labels[rows],
+                    val_features,
+                    val_labels,
+                    len(breeds),
+                    settings,
+                    own_seed,
+                    "data_size",
+                )
+                right[repeat, size] = predict(head, val_features).argmax(axis=1) == val_labels
+                bar.update()
+    return right, [len(np.unique(photos[rows])) for rows in drawn]  # as many in each repeat
+
+
+def tabulate(right: np.ndarray, photos: list[int], val_breeds: list[str]) -> pd.DataFrame:
+    """One row a draw and size: repeat, share, photos, accuracy, and recall_<breed> of each breed, on val."""
+    rows = []
+    for repeat, of_sizes in enumerate(right):
+        for share, count, answers in zip(SHARES, photos, of_sizes, strict=True):
+            recalls = pd.Series(answers).groupby(np.array(val_breeds)).mean().add_prefix("recall_")
+            row = {"repeat": repeat, "share": share, "photos": count, "accuracy": answers.mean()}
+            rows.append(row | recalls.to_dict())
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    set_precision(params.precision)
+    train, val = (read_rows("augmented", split) for split in ("train", "val"))
+    breeds = sorted(set(train.breeds))
+    right, photos = train_on_sizes(train, val, breeds, params.transfer, params.seed)
+    table = tabulate(right, photos, val.breeds)
+    with whole_file(paths.PLOTS / "data_size.csv") as partial:
+        table.to_csv(partial, index=False, float_format="%.6f")
+    found = compare_sizes(right, encode(val.breeds, breeds), breeds, photos, params.seed)
+    write_json(paths.METRICS / "data_size.json", found)
+    charts.save(score_charts.data_size(table, len(val.breeds)), paths.PLOTS / "data_size.png")
+    accuracies = ", ".join(f"{size['accuracy']:.3f} with {size['photos']}" for size in found["sizes"])
+    print(f"data_size: accuracy on val by photos: {accuracies}")
+
+
+if __name__ == "__main__":
+    run(main)
