@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of each breed's training photos
 REPEATS = 3  # draws of photos and trainings, for a spread
 RESAMPLES = 9999  # of signs, in the test
-SMALLEST_P = 1 / (1 + RESAMPLES)  # that the test can give
+SMALLEST_P = 2 / (1 + RESAMPLES)  # that the two-sided test can give where it draws
 
 
 def p_of_gain(gains: np.ndarray, seed: int) -> float:
@@ -48,7 +48,7 @@ def compare_sizes(
         ``val_photos``; ``sizes``, for each of `SHARES` ``photos``, mean ``accuracy`` and its standard deviation
         ``accuracy_sd`` over the repeats; ``gain`` (-1 to 1, higher is better) of all over half with its ``p``; and for
         each breed in ``breeds`` its ``val_photos``, ``gain`` of recall, and ``p_holm``, corrected for the number of
-        breeds after Holm. Shares of the breeds without a photo in val are left out.
+        breeds after Holm. Breeds without a photo in val are left out.
     """
     accuracy = right.mean(axis=2)
     sizes = [
