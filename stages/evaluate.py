@@ -33,6 +33,7 @@ from stages.lib.pictures import find_pictures, read_picture
 from stages.lib.predictions import join_networks, predict_pictures
 from stages.lib.report import embed_chart, embed_photo, percent, write_report
 from stages.lib.scores import classification_report, compare_models, compute_scores
+from stages.lib.view_averaging import average_views
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
@@ -125,7 +126,9 @@ def judge(
 
 def judge_all(classifiers: dict[str, Classifier], val: Split, test: Split, params: Params) -> dict[str, Judged]:
     """Let all models answer together, and judge each."""
-    joined = join_networks([classifier.network for classifier in classifiers.values()])
+    joined = average_views(
+        join_networks([classifier.network for classifier in classifiers.values()]), params.evaluate.views
+    )
     answers = zip(
         classifiers.items(),
         predict_pictures(joined, val.files, "val"),
@@ -144,9 +147,9 @@ def best_on_val(scores: dict[str, dict[str, float]]) -> str:
     return max(MODELS, key=lambda model: (scores[model]["accuracy"], -scores[model]["log_loss"]))
 
 
-def measure_costs(classifiers: dict[str, Classifier], judged: dict[str, Judged]) -> pd.DataFrame:
+def measure_costs(classifiers: dict[str, Classifier], judged: dict[str, Judged], views: int) -> pd.DataFrame:
     """One row a model: accuracy, parameters, size on disk, training seconds, milliseconds a photo."""
-    timed = costs.time_networks({model: classifier.network for model, classifier in classifiers.items()})
+    timed = costs.time_networks({model: classifier.network for model, classifier in classifiers.items()}, views)
     rows = []
     for model in MODELS:
         scores = judged[model].scores
@@ -209,7 +212,9 @@ def join_reports(judged: dict[str, Judged]) -> pd.DataFrame:
     return stack({model: found.report for model, found in judged.items()}, ["model"])
 
 
-def write_metrics(judged: dict[str, Judged], best: str, photos: int, drawn: bool, caveats: list[str]) -> None:
+def write_metrics(
+    judged: dict[str, Judged], best: str, views: int, photos: int, drawn: bool, caveats: list[str]
+) -> None:
     """Write the JSON files under metrics."""
     for folder, scores in (
         ("val", {model: found.val_scores for model, found in judged.items()}),
@@ -221,7 +226,7 @@ def write_metrics(judged: dict[str, Judged], best: str, photos: int, drawn: bool
     scores = {model: found.scores for model, found in judged.items()}
     write_json(
         paths.METRICS / "evaluate.json",
-        {**scores, "best": best, "test_photos": photos, "drawn": drawn, "caveats": caveats},
+        {**scores, "best": best, "views": views, "test_photos": photos, "drawn": drawn, "caveats": caveats},
     )
 
 
@@ -358,8 +363,8 @@ def main() -> None:
     caveats = find_caveats(test.photos, support, params.data.source, params.backbone.weights)
     subject = describe_test(len(test.files), params.data.source, test.photos)
     write_tables(judged, comparisons, suspicious)
-    write_metrics(judged, best, len(test.files), is_drawn(params.data.source), caveats)
-    write_csv(measure_costs(classifiers, judged), paths.COSTS / "evaluate.csv")
+    write_metrics(judged, best, params.evaluate.views, len(test.files), is_drawn(params.data.source), caveats)
+    write_csv(measure_costs(classifiers, judged, params.evaluate.views), paths.COSTS / "evaluate.csv")
     draw_charts(judged, level, subject)
     answer = answer_in_a_sentence(best, judged[best].scores, comparisons, subject, level)
     results = {

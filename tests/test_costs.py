@@ -1,22 +1,34 @@
 """What is timed, and what is not; how long it takes decides nothing."""
 
 import keras
+import numpy as np
 import pytest
 
 from stages.lib import costs
 from stages.lib.classifiers import scratch_network
+from stages.lib.view_averaging import average_views
 
 
 def test_networks_of_one_architecture_are_timed_once_and_others_for_themselves(monkeypatch):
     timed = []
     monkeypatch.setattr(costs, "milliseconds_a_photo", lambda network: timed.append(network) or {1: len(timed)})
     first, second, other = scratch_network(32, 3, 0.1), scratch_network(32, 3, 0.5), scratch_network(32, 4, 0.1)
-    assert costs.time_networks({"first": first, "second": second, "other": other}) == {
+    assert costs.time_networks({"first": first, "second": second, "other": other}, views=1) == {
         "first": {1: 1},
         "second": {1: 1},
         "other": {1: 2},
     }
     assert timed == [first, other]
+
+
+def test_networks_are_timed_with_the_views_that_they_are_asked_about(monkeypatch):
+    timed = []
+    monkeypatch.setattr(costs, "milliseconds_a_photo", lambda network: timed.append(network) or {1: 1})
+    network = scratch_network(32, 3, 0.1)
+    costs.time_networks({"network": network}, views=2)
+    photo = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+    expected = average_views(network, 2).predict_on_batch(photo)
+    assert [each.predict_on_batch(photo).tolist() for each in timed] == [expected.tolist()]
 
 
 def test_milliseconds_are_told_for_each_batch_size():

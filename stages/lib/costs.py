@@ -7,6 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from stages.lib.view_averaging import average_views
+
 BATCH_SIZES = {1: 10, 32: 2}  # photos at once, and how often that is timed
 
 
@@ -33,13 +35,16 @@ def milliseconds_a_photo(network: keras.Model) -> dict[int, float]:
     return found
 
 
-def time_networks(networks: dict[str, keras.Model]) -> dict[str, dict[int, float]]:
-    """`milliseconds_a_photo` of each network; of networks that differ in their weights alone, the first is timed."""
+def time_networks(networks: dict[str, keras.Model], views: int) -> dict[str, dict[int, float]]:
+    """`milliseconds_a_photo` of each network when it is asked about ``views`` views of a photo, see `average_views`.
+
+    Of networks that differ in their weights alone, the first is timed.
+    """
     timed: dict[tuple, dict[int, float]] = {}
     for network in networks.values():
         kind = architecture(network)
         if kind not in timed:
-            timed[kind] = milliseconds_a_photo(network)
+            timed[kind] = milliseconds_a_photo(average_views(network, views))
     return {name: timed[architecture(network)] for name, network in networks.items()}
 
 

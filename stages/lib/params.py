@@ -126,6 +126,7 @@ class Evaluate(Section):
 
     confidence_level: Annotated[Number, Field(gt=0, lt=1)]
     target_accuracy: Annotated[Number, Field(gt=0, le=1)]
+    views: Annotated[int, Field(ge=1, le=2)]
 
 
 class Params(Section):

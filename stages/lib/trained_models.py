@@ -9,6 +9,7 @@ from stages.lib.errors import UserError
 from stages.lib.exported import READERS, load_exported
 from stages.lib.model_files import Classifier, load_classifier
 from stages.lib.models import MODELS
+from stages.lib.view_averaging import average_views
 
 FILES = ".keras, .onnx or .tflite"
 
@@ -50,16 +51,24 @@ def find_model(model: str | None, evaluation: dict[str, Any]) -> Path:
     return path
 
 
+def is_ours(path: Path) -> bool:
+    """Whether ``path`` is one of the five models, where the pipeline put it."""
+    return path.stem in MODELS and path.resolve() == (paths.MODELS / path.name).resolve()
+
+
 def find_threshold(path: Path, evaluation: dict[str, Any]) -> Threshold | None:
     """The threshold of one of the five models; None where it is another one, or none was looked for."""
     scores = evaluation.get(path.stem, {})
-    ours = path.resolve() == (paths.MODELS / path.name).resolve()
-    return Threshold(scores["threshold"]) if ours and "threshold" in scores else None
+    return Threshold(scores["threshold"]) if is_ours(path) and "threshold" in scores else None
 
 
 def load_model(path: Path, evaluation: dict[str, Any]) -> tuple[Classifier, Threshold | None]:
-    """Read a model of any format, and its threshold."""
+    """Read a model of any format, and its threshold; one of the five asks as many views of a photo as evaluate did."""
     if path.suffix in READERS:
         exported = load_exported(path)
         return exported.classifier, Threshold(exported.about.threshold)
-    return load_classifier(path), find_threshold(path, evaluation)
+    classifier = load_classifier(path)
+    if is_ours(path):
+        averaged = average_views(classifier.network, evaluation.get("views", 1))
+        classifier = classifier._replace(network=averaged)
+    return classifier, find_threshold(path, evaluation)

@@ -1,0 +1,46 @@
+"""A photo and its mirror image get one answer."""
+
+import keras
+import numpy as np
+import pytest
+
+from stages.lib.classifiers import scratch_network
+from stages.lib.predictions import join_networks
+from stages.lib.view_averaging import average_views
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return scratch_network(32, 3, 0.1)
+
+
+@pytest.fixture(scope="module")
+def photos() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), np.uint8)
+
+
+def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(network, photos):
+    mirrored = photos[:, :, ::-1]
+    expected = (network.predict_on_batch(photos) + network.predict_on_batch(mirrored)) / 2
+    averaged = average_views(network, 2)
+    assert averaged.predict_on_batch(photos) == pytest.approx(expected, abs=1e-6)
+    assert averaged.predict_on_batch(mirrored) == pytest.approx(expected, abs=1e-6)
+    assert np.abs(network.predict_on_batch(photos) - expected).max() > 1e-4
+
+
+def test_each_of_several_networks_is_averaged_for_itself(network, photos):
+    keras.utils.set_random_seed(2)
+    networks = [network, scratch_network(32, 4, 0.1)]
+    together = average_views(join_networks(networks), 2).predict_on_batch(photos)
+    for one, found in zip(networks, together, strict=True):
+        assert found == pytest.approx(average_views(one, 2).predict_on_batch(photos), abs=1e-6)
+
+
+def test_one_view_leaves_the_network_as_it_is(network):
+    assert average_views(network, 1) is network
+
+
+def test_an_averaged_network_takes_what_the_network_took(network):
+    assert average_views(network, 2).input_shape == network.input_shape
+    assert average_views(network, 2).output_shape == network.output_shape
