@@ -3,7 +3,8 @@
 Reads   metrics/evaluate.json: which model is best, and its threshold for "not sure"; models/<best>.keras;
         data/prepared/test, on whose photos all are compared with each other. evaluate has made every choice by then:
         nothing is fitted, chosen or scored here, and the photos' breeds are not looked at
-Makes   models/exported/best.onnx, best.tflite and best-float16.tflite, each with breeds and threshold inside;
+Makes   models/exported/best.onnx, best.tflite and best-float16.tflite, each with breeds and threshold inside, and the
+        averaging of `evaluate.views`;
         metrics/export.json: how far their probabilities are from Keras', and the share of equal answers;
         metrics/costs/export.json: size, and milliseconds a photo; the milliseconds differ from run to run
 Alone   python -m stages.export
@@ -23,6 +24,7 @@ from stages.lib.outputs import whole_folder, write_json
 from stages.lib.pictures import find_pictures
 from stages.lib.predictions import predict_pictures
 from stages.lib.selective import is_sure
+from stages.lib.view_averaging import average_views
 
 FOLDER = paths.MODELS / "exported"
 
@@ -89,7 +91,9 @@ def main() -> None:
     evaluation = json.loads((paths.METRICS / "evaluate.json").read_text(encoding="utf-8"))
     best, threshold = evaluation["best"], evaluation[evaluation["best"]]["threshold"]
     source = paths.MODELS / f"{best}.keras"
+    views = evaluation["views"]
     classifier = load_classifier(source)
+    classifier = classifier._replace(network=average_views(classifier.network, views))
     files, _ = find_pictures(paths.PREPARED / "test")
     expected = predict_pictures(classifier.network, files, "keras")[0]
     spent = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **time_network(classifier)}}
@@ -111,7 +115,7 @@ def main() -> None:
             ]
         if complaints:
             raise UserError("\n".join(["an exported model must answer as Keras' does:", *complaints]))
-    write_json(paths.METRICS / "export.json", {"model": best, "test_photos": len(files), **parities})
+    write_json(paths.METRICS / "export.json", {"model": best, "views": views, "test_photos": len(files), **parities})
     write_json(paths.COSTS / "export.json", spent)
     for name, (file, _) in FORMATS.items():
         print(f"{FOLDER / file}: {parities[name]}, {spent[name]}")

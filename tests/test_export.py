@@ -28,6 +28,7 @@ from stages.lib.classifiers import head_network, join, scratch_network
 from stages.lib.errors import UserError
 from stages.lib.model_files import Classifier, load_classifier, save_classifier
 from stages.lib.models import MODELS
+from stages.lib.view_averaging import average_views
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]
 SIDE = 32
@@ -48,11 +49,11 @@ def untrained() -> keras.Model:
     return network
 
 
-def make_folder(folder: Path, draw_photo, network: keras.Model) -> Path:
+def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) -> Path:
     """What the stage reads: a model, what evaluate said of it, and four test photos of each breed."""
     save_classifier(Classifier(network, BREEDS, "pad"), folder / "models/scratch_plain.keras")
     (folder / "metrics").mkdir()
-    said = {"scratch_plain": {"threshold": THRESHOLD}, "best": "scratch_plain"}
+    said = {"scratch_plain": {"threshold": THRESHOLD}, "best": "scratch_plain", "views": views}
     (folder / "metrics/evaluate.json").write_text(json.dumps(said))
     for place, breed in enumerate(BREEDS):
         (folder / "data/prepared/test" / breed).mkdir(parents=True)
@@ -100,6 +101,16 @@ def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> N
     for name, file in FILES.items():
         found = exported.load_exported(folder / file).classifier.network.predict_on_batch(darker)
         assert np.abs(found - expected).max() < CLOSE[name], name
+
+
+def test_averaged_views_are_part_of_each_exported_model(tmp_path, draw_photo, run_stage, photos):
+    make_folder(tmp_path, draw_photo, untrained(), views=2)
+    assert run_stage(export.main, tmp_path) == 0
+    expected = average_views(untrained(), 2).predict_on_batch(photos)
+    assert np.abs(expected - untrained().predict_on_batch(photos)).max() > 10 * max(CLOSE.values())
+    for name, file in FILES.items():
+        found = exported.load_exported(tmp_path / "models/exported" / file).classifier.network
+        assert np.abs(found.predict_on_batch(photos) - expected).max() < CLOSE[name], name
 
 
 def put_head_on(backbone: keras.Model) -> keras.Model:

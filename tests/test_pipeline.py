@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
+from PIL import Image, ImageOps
 from pipeline_fixtures import ROOT, Repository, is_within, read_stages, recording, stages_run
 from sklearn.metrics import confusion_matrix
 
@@ -22,7 +22,7 @@ from stages.lib.datasets import picture_batches
 from stages.lib.errors import run
 from stages.lib.model_files import load_classifier
 from stages.lib.models import MODELS
-from stages.lib.pictures import find_pictures
+from stages.lib.pictures import find_pictures, read_photo, to_square
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS_PER_BREED = 16
@@ -378,6 +378,28 @@ def test_predict_takes_the_best_model_and_tells_what_evaluate_wrote(repository, 
     assert pd.DataFrame(probabilities)[BREEDS].to_numpy() == pytest.approx(predictions[BREEDS].to_numpy(), abs=2e-6)
 
 
+def test_predict_averages_the_views_that_evaluate_averaged(repository, tmp_path, monkeypatch, capsys):
+    use_models(repository, tmp_path, best="transfer_plain")
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "metrics" / "evaluate.json"
+    photo = f"photos/{BREEDS[0]}/00.jpg"
+    mirrored = tmp_path / "mirrored.png"
+    classifier = load_classifier(Path("models/transfer_plain.keras"))
+    picture = to_square(read_photo(Path(photo), 10**8), classifier.image_size, classifier.resize)
+    picture.save(tmp_path / "square.png")
+    ImageOps.mirror(picture).save(mirrored)
+
+    def probabilities(name: object) -> dict[str, float]:
+        _, printed, _ = call_predict(monkeypatch, capsys, "--json", name)
+        return {row["breed"]: row["probability"] for row in json.loads(printed)[0]["breeds"]}
+
+    alone = [probabilities(each) for each in (tmp_path / "square.png", mirrored)]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"views": 2}))
+    averaged = probabilities(tmp_path / "square.png")
+    assert averaged == pytest.approx({breed: (alone[0][breed] + alone[1][breed]) / 2 for breed in BREEDS}, abs=2e-6)
+    assert averaged != pytest.approx(alone[0], abs=1e-4)
+
+
 def test_predict_takes_a_model_by_name_and_by_path(repository, tmp_path, monkeypatch, capsys):
     use_models(repository, tmp_path, best="scratch_plain")
     monkeypatch.chdir(tmp_path)
@@ -530,6 +552,19 @@ def test_a_change_to_augment_leaves_the_plain_models_alone(experiment):
     ran = experiment(**{"augment.copies": 1})
     trained = {"train_scratch@augmented", "transfer@augmented", "data_size", "finetune"}
     assert ran == {"augment", "features", *trained, "evaluate", "export"}
+
+
+def test_a_change_to_the_averaged_views_trains_nothing_and_changes_the_answers(repository, experiment):
+    before = read_predictions(repository, "transfer_plain")
+    assert experiment(**{"evaluate.views": 2}) == {"evaluate", "export"}
+    after = read_predictions(repository, "transfer_plain")
+    files, _ = find_pictures(repository.root / "data/prepared/test")
+    pictures = np.stack([np.asarray(Image.open(file)) for file in files])
+    network = load_classifier(repository.root / "models/transfer_plain.keras").network
+    expected = (network.predict_on_batch(pictures) + network.predict_on_batch(pictures[:, :, ::-1])) / 2
+    assert after[BREEDS].to_numpy() == pytest.approx(expected, abs=2e-5)
+    assert before[BREEDS].to_numpy() != pytest.approx(expected, abs=1e-4)
+    assert repository.json("metrics/evaluate.json")["views"] == 2
 
 
 def test_going_back_to_earlier_params_restores_results_without_running_anything(repository, experiment):
