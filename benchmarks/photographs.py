@@ -11,6 +11,7 @@ from stages.lib.pictures import Refused, is_clutter, read_photo
 
 MAX_PIXELS = 100_000_000
 BLOCK = 16  # pixels a side of what tells copies apart: a single pixel would not survive the resizing
+DRAWN_SIDE = 96  # pixels
 
 
 def read_photos(folder: Path) -> dict[str, list[Image.Image]]:
@@ -51,3 +52,27 @@ def write_splits(photos: dict[str, list[Image.Image]], target: Path, test: float
             (target / split / breed).mkdir(parents=True)
         for number, image in enumerate(images):
             image.save(target / ("test" if number in tested else "train") / breed / f"{number:05}.jpg", quality=95)
+
+
+def draw_photo(breed: int, number: int) -> Image.Image:
+    """A photo-like picture of `DRAWN_SIDE` pixels a side: shapes of its own, in its breed's colour and grain.
+
+    The shapes are what a perceptual hash looks at, so no two are near duplicates; the colour and the grain are what a
+    network can tell breeds by, if not always.
+    """
+    of_breed, of_photo = np.random.default_rng([0, breed]), np.random.default_rng([1, breed, number])
+    colour = of_breed.uniform(70, 180, 3) + of_photo.normal(0, 12, 3)
+    cells, strength = of_breed.integers(12, DRAWN_SIDE), of_breed.uniform(5, 30)
+    picture = np.zeros((DRAWN_SIDE, DRAWN_SIDE))
+    for grid, contrast in ((3, 30), (5, 30), (8, 30), (cells, strength)):
+        shapes = Image.fromarray(of_photo.normal(0, contrast, (grid, grid)).astype(np.float32))
+        picture += np.asarray(shapes.resize(picture.shape, Image.Resampling.BICUBIC))
+    return Image.fromarray((colour + picture[..., None]).clip(0, 255).astype(np.uint8))
+
+
+def write_drawn(breeds: list[str], target: Path, photos: int) -> None:
+    """Draw ``photos`` pictures of each of ``breeds`` below ``target``, the same each time."""
+    for place, breed in enumerate(breeds):
+        (target / breed).mkdir(parents=True)
+        for number in range(photos):
+            draw_photo(place, number).save(target / breed / f"{number:05}.jpg", quality=90)

@@ -47,9 +47,11 @@ def make_views(picture: Path, target: Path, seed: int, settings: Augment) -> lis
 def draw_sheet(pictures: list[Path], breeds: list[str], views: pd.DataFrame) -> None:
     """Draw one training photo of each breed beside its views."""
     first = {breed: picture for picture, breed in reversed(list(zip(pictures, breeds, strict=True)))}
+    names = {breed: picture.relative_to(TRAIN).as_posix() for breed, picture in first.items()}
+    shown = views[views["photo"].isin(names.values())]  # of tens of thousands
     rows = {}
     for breed, picture in sorted(first.items()):
-        of_photo = views.loc[views["photo"] == picture.relative_to(TRAIN).as_posix(), "view"]
+        of_photo = shown.loc[shown["photo"] == names[breed], "view"]
         rows[breed] = [picture, *(paths.AUGMENTED / "augmented" / view for view in of_photo)]
     sheet = charts.contact_sheet(rows, "A training picture of each breed, and its random views")
     charts.save(sheet, paths.PLOTS / "augmentation.jpg")

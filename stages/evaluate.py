@@ -5,7 +5,8 @@ Reads   data/prepared, models/*.keras, data/features/plain (for suspicious label
 Makes   metrics/evaluate.json: all scores of each model, which is best, what to beware of;
         metrics/{val,test}/<model>.json: the few of them for `dvc metrics show`;
         metrics/costs/evaluate.csv: parameters, size, seconds; the only file of this stage that differs from run to run;
-        plots/predictions/<model>.csv, plots/{classification_report,comparisons,reliability,risk_coverage}.csv;
+        plots/predictions/<model>.csv,
+        plots/{classification_report,comparisons,confusion,reliability,risk_coverage}.csv;
         plots/suspicious_labels.csv: photos of train and val to look at; the charts of these, and plots/report.html
 Alone   python -m stages.evaluate
 Fits    a temperature and a confidence threshold for each model, and chooses the best one, on val alone
@@ -32,7 +33,7 @@ from stages.lib.params import Params, load_params
 from stages.lib.pictures import find_pictures, read_picture
 from stages.lib.predictions import join_networks, predict_pictures
 from stages.lib.report import embed_chart, embed_photo, percent, write_report
-from stages.lib.scores import classification_report, compare_models, compute_scores
+from stages.lib.scores import classification_report, compare_models, compute_losses, compute_scores
 from stages.lib.view_averaging import average_views
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
@@ -102,13 +103,13 @@ def judge(
     right = predicted == actual
     fitted = fit_on_val(val_actual, on_val, params.evaluate.target_accuracy)
     scaled = calibration.scale(on_test, fitted["temperature"])
-    scaled_scores = compute_scores(actual, scaled, level, params.seed)
+    scaled_losses = compute_losses(actual, scaled)
     sure = selective.is_sure(confidence, fitted["threshold"])
     scores = compute_scores(actual, on_test, level, params.seed) | fitted
     scores |= {
         "coverage": round(float(sure.mean()), 6),
         "selective_accuracy": round(float(right[sure].mean()), 6) if sure.any() else None,
-        **{f"scaled_{name}": scaled_scores[name] for name in ("log_loss", "brier", "ece")},
+        **{f"scaled_{name}": loss for name, loss in scaled_losses.items()},
     }
     return Judged(
         scores,
@@ -200,6 +201,7 @@ def write_tables(judged: dict[str, Judged], comparisons: pd.DataFrame, suspiciou
     }
     curves = {model: found.risk_coverage for model, found in judged.items()}
     write_csv(join_reports(judged), paths.PLOTS / "classification_report.csv")
+    write_csv(join_confusions(judged), paths.PLOTS / "confusion.csv")
     write_csv(stack(reliability, ["model", "scaling"]), paths.PLOTS / "reliability.csv")
     write_csv(stack(curves, ["model"]), paths.PLOTS / "risk_coverage.csv")
     write_csv(comparisons, paths.PLOTS / "comparisons.csv", float_format="%.6g")  # p values may be tiny
@@ -210,6 +212,19 @@ def write_tables(judged: dict[str, Judged], comparisons: pd.DataFrame, suspiciou
 def join_reports(judged: dict[str, Judged]) -> pd.DataFrame:
     """The classification reports of all models: model, breed, precision, recall, f1, support."""
     return stack({model: found.report for model, found in judged.items()}, ["model"])
+
+
+def join_confusions(judged: dict[str, Judged]) -> pd.DataFrame:
+    """The cells of all confusion matrices that hold photos, and the diagonals: model, actual, predicted, photos."""
+    matrices = {}
+    for model, found in judged.items():
+        breeds = found.report["breed"]
+        on_diagonal = pd.DataFrame({"actual": breeds, "predicted": breeds})
+        cells = pd.concat([found.predictions[["actual", "predicted"]], on_diagonal]).groupby(["actual", "predicted"])
+        photos = cells.size().rename("photos").reset_index()
+        photos["photos"] -= photos["actual"] == photos["predicted"]
+        matrices[model] = photos
+    return stack(matrices, ["model"])
 
 
 def write_metrics(
@@ -235,7 +250,7 @@ def draw_charts(judged: dict[str, Judged], level: float, subject: str) -> None:
     for model, found in judged.items():
         breeds = found.report["breed"].tolist()
         actual, predicted = (encode(found.predictions[name], breeds) for name in ("actual", "predicted"))
-        matrix = score_charts.confusion_matrix(actual, predicted, breeds, f"{model}: {subject}")
+        matrix = score_charts.confusion(actual, predicted, breeds, f"{model}: {subject}")
         charts.save(matrix, paths.PLOTS / "confusion" / f"{model}.png")
     histories = {model: pd.read_csv(paths.HISTORY / f"{model}.csv") for model in MODELS}
     scores = {model: found.scores for model, found in judged.items()}
@@ -277,6 +292,7 @@ def show_results(judged: dict[str, Judged], best: str, comparisons: pd.DataFrame
         "scores": {model: found.scores for model, found in judged.items()},
         "comparisons": comparisons.assign(augmentation=augmentation).to_dict("records"),
         "breeds": judged[best].report.to_dict("records"),
+        "many_breeds": len(judged[best].report) > score_charts.MATRIX_BREEDS,
         "charts": {name: embed_chart(paths.PLOTS / f"{name}.png") for name in CHARTS},
         "matrices": {model: embed_chart(paths.PLOTS / "confusion" / f"{model}.png") for model in judged},
     }

@@ -1,4 +1,4 @@
-"""Tell the breed of photos: each one's breeds with their probabilities, best first.
+"""Tell the breed of photos: each one's breeds with their probabilities, best first; of many breeds, the best 5.
 
 Where the highest probability is below the model's threshold, it says "not sure", and lists the breeds all the same. The
 threshold is what evaluate found on val for `evaluate.target_accuracy`; a model from elsewhere has none.
@@ -26,6 +26,8 @@ from stages.lib.params import load_params
 from stages.lib.trained_models import FILES, Threshold, find_model, load_model, read_evaluation
 
 BAR = 20  # characters
+PRINTED = 10  # breeds, if there are no more
+BEST = 5  # that are printed of more
 BATCH_SIZE = 32
 
 
@@ -34,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stages.predict", description=__doc__.splitlines()[0])
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a photo, or a folder of photos")
     parser.add_argument("--model", help=f"{', '.join(MODELS)}, or a {FILES} file; the best on val if not given")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON, with all breeds")
     return parser.parse_args()
 
 
@@ -56,15 +58,20 @@ def predict(
 
 
 def print_answers(answers: list[dict], threshold: Threshold | None) -> None:
-    """Print each photo's breeds with bars."""
+    """Print each photo's breeds with bars: all of `PRINTED` at most, of more the `BEST` and how many are left."""
     for answer in answers:
         print(answer["photo"])
         if answer["sure"] is False:
             print(f"  {threshold.in_words()}")
-        width = max(len(row["breed"]) for row in answer["breeds"])
-        for row in answer["breeds"]:
+        breeds = answer["breeds"]
+        printed = breeds if len(breeds) <= PRINTED else breeds[:BEST]
+        width = max(len(row["breed"]) for row in printed)
+        for row in printed:
             bar = "█" * round(BAR * row["probability"])
             print(f"  {row['breed']:<{width}}  {row['probability']:6.1%}  {bar}".rstrip())
+        if len(printed) < len(breeds):
+            rest = sum(row["probability"] for row in breeds[BEST:])
+            print(f"  and {len(breeds) - BEST} more with {rest:.1%} together")
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ SYNSET = re.compile(r"n\d{8}_\d+")  # how ImageNet names its photos
 BUNDLED = "VGG16-bundled.weights.h5"
 FROM_IMAGENET = re.compile(r".+-(bundled|imagenet)\.weights\.h5")  # how the stages of data/dvc.yaml name theirs
 FEW_PHOTOS = 20
+NAMED = 10  # breeds in a sentence
 
 
 def _is(source: str, folder: Path) -> bool:
@@ -52,10 +53,17 @@ def find_caveats(photos: list[str], support: dict[str, int], source: str, weight
             "The backbone's weights are the bundled ones: ImageNet's, then fine-tuned on MRI scans. ImageNet's own are "
             "one parameter away (backbone.weights)."
         )
-    few = ", ".join(f"{breed} ({count})" for breed, count in support.items() if count < FEW_PHOTOS)
+    few = {breed: count for breed, count in support.items() if count < FEW_PHOTOS}
     if few:
-        caveats.append(f"Fewer than {FEW_PHOTOS} test photos, so that a breed's own numbers mean little: {few}.")
+        caveats.append(f"Fewer than {FEW_PHOTOS} test photos, so that a breed's own numbers mean little: {name(few)}.")
     return caveats
+
+
+def name(few: dict[str, int]) -> str:
+    """List breeds with their photos; of many, `NAMED` of those that have the fewest."""
+    named = list(few) if len(few) <= NAMED else sorted(few, key=few.get)[:NAMED]
+    more = f" and {len(few) - len(named)} more" if len(named) < len(few) else ""
+    return ", ".join(f"{breed} ({few[breed]})" for breed in named) + more
 
 
 def describe_test(photos: int, source: str, names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Charts and picture sheets: one look, colours that colour-blind people can tell apart."""
 
 import io
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -18,6 +19,8 @@ from stages.lib.splits import SPLITS
 
 SHEET_COLUMNS = 10
 SHEET_ROWS = 12  # more breeds than that would make a sheet that nobody scrolls through
+NAME_WIDTH = 0.09  # inches a letter beside a sheet's row, on average
+TITLE_WIDTH = 0.105  # and above it
 BARS = 30
 DPI = 100
 COLOURS = 256  # of a PNG: a palette makes it a third as large, no pixel of those tried differs by more than 19 of 255
@@ -64,6 +67,9 @@ def class_balance(balance: pd.DataFrame) -> Figure:
         left = left + table.loc[order, split]
     axes.invert_yaxis()
     axes.set(xlabel="pictures", ylabel="", title="Pictures of each breed")
+    if len(order) < len(table):
+        axes.set_title(f"Pictures of the {len(order)} of {len(table)} breeds that have the fewest")
+        axes.margins(y=0.01)  # of the height, which is more where there are more bars
     axes.grid(axis="y", visible=False)
     axes.legend(title="split", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
@@ -73,16 +79,19 @@ def contact_sheet(rows: dict[str, list[Path]], title: str) -> Figure:
     """Lay pictures out in named rows, at most `SHEET_ROWS` by `SHEET_COLUMNS` of them."""
     shown = dict(list(rows.items())[:SHEET_ROWS])
     columns = min(SHEET_COLUMNS, max(map(len, shown.values())))
-    size = (columns * 1.15 + 1, len(shown) * 1.15 + 0.5)  # inches
+    more = f" ({len(shown)} of {len(rows)} breeds)" if len(shown) < len(rows) else ""
+    width = columns * 1.15 + max(1, NAME_WIDTH * max(map(len, shown)))  # inches
+    heading = textwrap.wrap(title + more, int(width / TITLE_WIDTH))
+    size = (width, len(shown) * 1.15 + 0.25 * (len(heading) + 1))
     figure, axes = plt.subplots(len(shown), columns, figsize=size, squeeze=False, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for (name, files), line in zip(shown.items(), axes, strict=True):
         for cell in line:
             cell.axis("off")
+        line[0].set_anchor("W")  # or the name, laid out for a square at the left, would be cut off
         line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=11)
         for file, cell in zip(files, line, strict=False):
             with Image.open(file) as image:
                 cell.imshow(image)
-    more = f" ({len(shown)} of {len(rows)} breeds)" if len(shown) < len(rows) else ""
-    figure.suptitle(title + more)
+    figure.suptitle("\n".join(heading))
     return figure

@@ -48,7 +48,7 @@ def find_suspicious(photos: pd.DataFrame, probabilities: np.ndarray, breeds: lis
         `COLUMNS`, with ``suggested`` the most probable breed and ``quality`` (0 to 1, low is suspicious) the
         probability of the given one; no row where nothing is suspicious.
     """
-    labels = np.array([breeds.index(breed) for breed in photos["labelled"]])
+    labels = pd.Categorical(photos["labelled"], breeds).codes.astype(int)
     suspicious = find_label_issues(labels, probabilities, n_jobs=1)  # one job: forking TensorFlow's process may hang
     suggested = probabilities.argmax(axis=1)
     table = photos.assign(

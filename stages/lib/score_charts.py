@@ -5,27 +5,37 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn import metrics
 
-CELLS_WITH_NUMBERS = 20  # breeds, beyond which the numbers in a matrix' cells can't be read
+MATRIX_BREEDS = 20  # beyond which the numbers in a matrix' cells can't be read
+CONFUSED_PAIRS = 25
 BREEDS_WITH_RECALLS = 30
 BREEDS_WITH_CURVES = 8
 LEAST_COVERAGE = 0.05  # below it, one photo moves the risk up and down the whole chart
 
 
-def confusion_matrix(actual: np.ndarray, predicted: np.ndarray, breeds: list[str], title: str) -> Figure:
-    """Counts and shares of the row in the cells, the latter as colour too: rows are actual breeds, columns predicted.
+def confusion(actual: np.ndarray, predicted: np.ndarray, breeds: list[str], title: str) -> Figure:
+    """Which breeds are taken for which: the whole matrix of `MATRIX_BREEDS` at most, of more the most confused pairs.
 
     ``actual`` and ``predicted`` are int (n,), places in ``breeds``.
     """
     counts = metrics.confusion_matrix(actual, predicted, labels=range(len(breeds)))
+    return (confusion_matrix if len(breeds) <= MATRIX_BREEDS else confused_pairs)(counts, breeds, title)
+
+
+def confusion_matrix(counts: np.ndarray, breeds: list[str], title: str) -> Figure:
+    """Counts and shares of the row in the cells, the latter as colour too: rows are actual breeds, columns predicted.
+
+    ``counts`` is int (breeds, breeds).
+    """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cells = np.array([f"{count}\n{share:.0%}" for count, share in zip(counts.flat, shares.flat, strict=True)])
-    side = min(2.6 + 0.62 * len(breeds), 24)  # inches
+    side = 2.6 + 0.62 * len(breeds)  # inches
     figure, axes = plt.subplots(figsize=(side + 1, side), layout="constrained")
     sns.heatmap(
         shares,
-        annot=cells.reshape(counts.shape) if len(breeds) <= CELLS_WITH_NUMBERS else None,
+        annot=cells.reshape(counts.shape),
         fmt="",
         cmap="Blues",
         vmin=0,
@@ -38,8 +48,31 @@ def confusion_matrix(actual: np.ndarray, predicted: np.ndarray, breeds: list[str
         ax=axes,
     )
     axes.set(xlabel="predicted breed", ylabel="actual breed", title=title)
-    axes.tick_params(axis="x", rotation=45 if len(breeds) <= CELLS_WITH_NUMBERS else 90)
+    axes.tick_params(axis="x", rotation=45)
     axes.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def confused_pairs(counts: np.ndarray, breeds: list[str], title: str) -> Figure:
+    """The largest cells beside the diagonal of a confusion matrix as bars, by photos, then by their share of the breed.
+
+    ``counts`` is int (breeds, breeds), rows are actual breeds. There are `CONFUSED_PAIRS` bars at most.
+    """
+    wrong = counts * (1 - np.eye(len(breeds), dtype=int))
+    actual, predicted = np.nonzero(wrong)
+    photos, of_breed = wrong[actual, predicted], counts.sum(axis=1)[actual]
+    shown = np.lexsort((predicted, actual, -photos / of_breed, -photos))[:CONFUSED_PAIRS]
+    names = [f"{breeds[one]}, taken for {breeds[other]}" for one, other in zip(actual, predicted, strict=True)]
+    figure, axes = plt.subplots(figsize=(10, 1.4 + 0.28 * max(len(shown), 1)), layout="constrained")
+    places = range(len(shown))
+    bars = axes.barh(places, photos[shown], color=sns.color_palette("Blues", 3)[-1])
+    axes.bar_label(bars, [f"{photos[pair]} of {of_breed[pair]}" for pair in shown], padding=4, fontsize=10)
+    axes.set_yticks(places, [names[pair] for pair in shown], fontsize=10)
+    axes.set(xlabel="photos", xlim=(0, 1.12 * photos.max(initial=1)), ylim=(max(len(shown), 1) - 0.4, -0.6))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y", visible=False)
+    part = f"the {len(shown)} most confused of {len(photos)} pairs, with {photos[shown].sum()} of"
+    figure.suptitle(f"{title}\n{part if len(shown) < len(photos) else 'all'} {photos.sum()} errors", fontsize=12)
     return figure
 
 
