@@ -123,7 +123,7 @@ def test_what_is_fitted_is_fitted_on_val_and_test_changes_none_of_it():
 
 def test_confusion_matrix_shows_counts_with_actual_breeds_as_rows():
     actual, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0, 2])
-    figure = score_charts.confusion_matrix(actual, predicted, ["a", "b", "c"], "title")
+    figure = score_charts.confusion(actual, predicted, ["a", "b", "c"], "title")
     axes = figure.axes[0]
     cells = [text.get_text().split("\n") for text in axes.texts]
     numbers = np.array([int(count) for count, _ in cells]).reshape(3, 3)
@@ -137,7 +137,7 @@ def test_confusion_matrix_shows_counts_with_actual_breeds_as_rows():
 
 
 def test_confusion_matrix_keeps_the_place_of_a_breed_that_never_comes_up():
-    figure = score_charts.confusion_matrix(np.array([0, 2]), np.array([0, 2]), ["a", "b", "c"], "title")
+    figure = score_charts.confusion(np.array([0, 2]), np.array([0, 2]), ["a", "b", "c"], "title")
     numbers = [int(text.get_text().split("\n")[0]) for text in figure.axes[0].texts]
     assert numbers == [1, 0, 0, 0, 0, 0, 0, 0, 1]
 
@@ -181,6 +181,7 @@ def report_content() -> dict:
         "charts": dict.fromkeys(evaluate.CHARTS, "data:,"),
         "data_size_answer": "More <photos> would help.",
         "matrices": dict.fromkeys(MODELS, "data:,"),
+        "many_breeds": False,
         "pairs": [{"one": "a", "other": "b", "one_as_other": 1, "other_as_one": 0, "sides": [[photo], []]}],
         "worst": [photo],
         "explained": {"Right": [], "Wrong": [photo | {"heat": "data:,"}]},

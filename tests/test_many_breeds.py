@@ -283,6 +283,13 @@ def test_report_folds_what_is_long_and_shows_the_best_models_pairs(results, page
     assert len(text) < 20_000
 
 
+def test_a_breeds_long_name_is_cut_between_its_words(page):
+    captions = "".join(re.findall(r"(?s)<figcaption>.*?</figcaption>", page))
+    assert re.search(r"[a-z]_<wbr>[a-z]", captions)
+    told = re.findall(r"(?:labelled|taken for|looks like) ([^,< ]+(?:<wbr>[^,< ]+)*)", captions)
+    assert {name.replace("<wbr>", "") for name in told} <= set(BREEDS)
+
+
 def test_report_stays_small(plots):
     assert (plots / "report.html").stat().st_size < LARGEST_PAGE
 
@@ -327,4 +334,5 @@ def test_dvcs_page_stays_small_for_all_that_there_are_120_breeds(results, tmp_pa
         name for name in ("confusion.csv", "classification_report.csv", "class_balance.csv") if name not in page
     ] == []
     assert len(page) < LARGEST_PAGE
+    assert "<DVC_METRIC" not in page
     assert {variant for variant in VARIANTS if f"transfer_{variant}" not in page} == set()

@@ -511,7 +511,7 @@ def test_dvc_plots_shows_the_curves_and_the_confusion_matrix_of_all_five_models(
     repository.dvc("plots", "show", "-o", str(tmp_path))
     page = (tmp_path / "index.html").read_text()
     assert [model for model in MODELS if f'"filename": "{model}.csv"' not in page] == []
-    assert [model for model in MODELS if f'"text": "{model} on test' not in page] == []
+    assert [model for model in MODELS if f'"model": "{model}", "actual": "{BREEDS[0]}"' not in page] == []
 
 
 def test_dvc_metrics_shows_the_scores_of_all_five_models_in_120_columns(repository):
