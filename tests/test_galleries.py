@@ -26,6 +26,10 @@ def test_surest_answers_are_right_and_take_each_breed_in_turn(predictions):
     assert surest_answers(predictions, 4)["photo"].tolist() == ["a1", "b1", "c1", "c2"]
 
 
+def test_of_more_breeds_than_are_shown_the_surest_come_by_name(predictions):
+    assert surest_answers(predictions, 2)["photo"].tolist() == ["a1", "c1"]
+
+
 def test_pairs_are_counted_both_ways_and_the_most_confused_come_first(predictions):
     pairs = confused_pairs(predictions)
     assert pairs.to_numpy().tolist() == [["a", "b", 3, 2, 1], ["a", "c", 1, 1, 0], ["b", "c", 1, 0, 1]]

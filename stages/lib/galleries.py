@@ -18,11 +18,15 @@ def worst_errors(predictions: pd.DataFrame, count: int = WORST) -> pd.DataFrame:
 
 
 def surest_answers(predictions: pd.DataFrame, count: int = EXPLAINED) -> pd.DataFrame:
-    """Right answers, of each breed the one with the highest confidence first, then the second highest, and so on."""
+    """Right answers, of each breed the one with the highest confidence first, then the second highest, and so on.
+
+    Where there are more breeds than ``count``, those whose best is the most confident are taken.
+    """
     right = predictions[predictions["actual"] == predictions["predicted"]]
     ranked = right.sort_values(["confidence", "photo"], ascending=[False, True], kind="stable")
     place = ranked.groupby("actual").cumcount()
-    return ranked.assign(place=place).sort_values(["place", "actual"], kind="stable").drop(columns="place").head(count)
+    shown = ranked.assign(place=place).sort_values("place", kind="stable").head(count)
+    return shown.sort_values(["place", "actual"], kind="stable").drop(columns="place")
 
 
 def confused_pairs(predictions: pd.DataFrame, count: int = PAIRS) -> pd.DataFrame:
