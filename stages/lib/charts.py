@@ -19,8 +19,8 @@ from stages.lib.splits import SPLITS
 
 SHEET_COLUMNS = 10
 SHEET_ROWS = 12  # more breeds than that would make a sheet that nobody scrolls through
-NAME_WIDTH = 0.09  # inches a letter beside a sheet's row, on average
-TITLE_WIDTH = 0.105  # and above it
+NAME_WIDTH = 0.09  # inches a letter of a breed's name, on average
+TITLE_WIDTH = 0.105  # and of a sheet's title
 BARS = 30
 DPI = 100
 COLOURS = 256  # of a PNG: a palette makes it a third as large, no pixel of those tried differs by more than 19 of 255

@@ -8,7 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from sklearn import metrics
 
+from stages.lib.charts import NAME_WIDTH
+
 MATRIX_BREEDS = 20  # beyond which the numbers in a matrix' cells can't be read
+SHORT_NAME = 9  # letters, for which a matrix has room
 CONFUSED_PAIRS = 25
 BREEDS_WITH_RECALLS = 30
 BREEDS_WITH_CURVES = 8
@@ -32,7 +35,8 @@ def confusion_matrix(counts: np.ndarray, breeds: list[str], title: str) -> Figur
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cells = np.array([f"{count}\n{share:.0%}" for count, share in zip(counts.flat, shares.flat, strict=True)])
     side = 2.6 + 0.62 * len(breeds)  # inches
-    figure, axes = plt.subplots(figsize=(side + 1, side), layout="constrained")
+    more = max(0, NAME_WIDTH * (max(map(len, breeds)) - SHORT_NAME))  # for names, at the left and, turned, below
+    figure, axes = plt.subplots(figsize=(side + 1 + more, side + 0.7 * more), layout="constrained")
     sns.heatmap(
         shares,
         annot=cells.reshape(counts.shape),
@@ -68,7 +72,7 @@ def confused_pairs(counts: np.ndarray, breeds: list[str], title: str) -> Figure:
     bars = axes.barh(places, photos[shown], color=sns.color_palette("Blues", 3)[-1])
     axes.bar_label(bars, [f"{photos[pair]} of {of_breed[pair]}" for pair in shown], padding=4, fontsize=10)
     axes.set_yticks(places, [names[pair] for pair in shown], fontsize=10)
-    axes.set(xlabel="photos", xlim=(0, 1.12 * photos.max(initial=1)), ylim=(max(len(shown), 1) - 0.4, -0.6))
+    axes.set(xlabel="photos", xlim=(0, 1.3 * photos.max(initial=1)), ylim=(max(len(shown), 1) - 0.4, -0.6))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", visible=False)
     part = f"the {len(shown)} most confused of {len(photos)} pairs, with {photos[shown].sum()} of"
