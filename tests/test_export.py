@@ -329,6 +329,16 @@ def test_the_readmes_lines_for_onnxruntime_alone_give_the_answer_of_keras(made, 
     assert float(done.stdout.split()[0].rstrip("%")) == pytest.approx(100 * probabilities.max(), abs=0.1)
 
 
+def test_onnxruntime_tells_nobody_that_it_was_imported(tmp_path, root):
+    """It sends Microsoft a word unless told not to before; its mark is a file with the session's number."""
+    code = "import stages, onnxruntime, os; assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env={**environment, "TMPDIR": str(tmp_path)}, check=True, timeout=100
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 # Damaged files
 
 
