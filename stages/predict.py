@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.lib.answers import answer_in_batches, list_files
+from stages.lib.answers import Fault, answer_in_batches, list_files
 from stages.lib.errors import run
 from stages.lib.model_files import Classifier
 from stages.lib.models import MODELS
@@ -42,18 +42,18 @@ def parse_arguments() -> argparse.Namespace:
 
 def predict(
     classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None
-) -> tuple[list[dict], list[str]]:
+) -> tuple[list[dict], list[Fault]]:
     """Answer all ``files``; of more than one batch, a progress bar on stderr tells how far it is.
 
     Returns:
-        the `answer` to each photo, and a sentence for each file that is no photo.
+        the `answer` to each photo, and the files that are no photos.
     """
     answers, faults = [], []
     with tqdm(desc="predict", total=len(files), unit="photo", mininterval=1, disable=len(files) <= BATCH_SIZE) as bar:
-        for found, refused in answer_in_batches(classifier, files, max_pixels, threshold, BATCH_SIZE):
-            answers += found
-            faults += refused
-            bar.update(len(found) + len(refused))
+        for batch in answer_in_batches(classifier, files, max_pixels, threshold, BATCH_SIZE):
+            answers += batch.answers
+            faults += batch.faults
+            bar.update(len(batch.answers) + len(batch.faults))
     return answers, faults
 
 
@@ -82,12 +82,12 @@ def main() -> int:
     files = list_files(arguments.photos)
     evaluation = read_evaluation()
     path = find_model(arguments.model, evaluation)
-    classifier, threshold = load_model(path, evaluation)
-    answers, faults = predict(classifier, files, params.data.max_pixels, threshold)
+    trained = load_model(path, evaluation)
+    answers, faults = predict(trained.classifier, files, params.data.max_pixels, trained.threshold)
     if arguments.json:
         print(json.dumps(answers, indent=2, ensure_ascii=False))
     else:
-        print_answers(answers, threshold)
+        print_answers(answers, trained.threshold)
     for fault in faults:
         print(f"not read: {fault}", file=sys.stderr)
     return 1 if faults else 0

@@ -12,12 +12,30 @@ from stages.lib.selective import is_sure
 from stages.lib.trained_models import Threshold
 
 
+class Fault(NamedTuple):
+    """A file that could not be read as a photo."""
+
+    file: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
 class ReadPhotos(NamedTuple):
     """The photos of a batch of files."""
 
     files: list[Path]  # that could be read
     pictures: np.ndarray  # of these, uint8 (files, image_size, image_size, 3)
-    faults: list[str]  # a sentence for each of the others
+    faults: list[Fault]  # the others
+
+
+class Answered(NamedTuple):
+    """What a model says of a batch of files."""
+
+    answers: list[dict[str, Any]]  # the `answer` to each photo
+    pictures: np.ndarray  # the same photos as the model sees them, uint8 (answers, image_size, image_size, 3)
+    faults: list[Fault]  # the files that are no photos
 
 
 def list_files(photos: list[Path]) -> list[Path]:
@@ -37,7 +55,7 @@ def list_files(photos: list[Path]) -> list[Path]:
 
 
 def read_photos(files: list[Path], image_size: int, resize: str, max_pixels: int) -> ReadPhotos:
-    """Read photos and make them square; what is no photo gets a sentence."""
+    """Read photos and make them square."""
     read, pictures, faults = [], [], []
     for file in files:
         try:
@@ -45,10 +63,17 @@ def read_photos(files: list[Path], image_size: int, resize: str, max_pixels: int
                 raise Refused("a folder without photos")
             image = read_photo(file, max_pixels)
         except Refused as refusal:
-            faults.append(f"{file}: {refusal}")
+            faults.append(Fault(file, str(refusal)))
+            continue
+        try:
+            picture = to_square(image, image_size, resize)
+        except ValueError:  # Pillow's below 13, which Gradio needs, of what would be padded to less than a pixel
+            if resize != "pad":
+                raise
+            faults.append(Fault(file, f"too thin to be padded ({image.width}x{image.height})"))
             continue
         read.append(file)
-        pictures.append(np.asarray(to_square(image, image_size, resize)))
+        pictures.append(np.asarray(picture))
     return ReadPhotos(read, np.array(pictures, np.uint8).reshape(-1, image_size, image_size, 3), faults)
 
 
@@ -69,12 +94,13 @@ def answer(file: Path, probabilities: np.ndarray, breeds: list[str], threshold: 
 
 def answer_in_batches(
     classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None, batch_size: int
-) -> Iterator[tuple[list[dict[str, Any]], list[str]]]:
-    """For each ``batch_size`` of ``files``, the `answer` to each photo, and a sentence for each file that is none."""
+) -> Iterator[Answered]:
+    """Answer each ``batch_size`` of ``files``."""
     for start in range(0, len(files), batch_size):
         batch = read_photos(files[start : start + batch_size], classifier.image_size, classifier.resize, max_pixels)
         rows = classifier.network.predict_on_batch(batch.pictures) if batch.files else []
-        yield (
+        yield Answered(
             [answer(file, row, classifier.breeds, threshold) for file, row in zip(batch.files, rows, strict=True)],
+            batch.pictures,
             batch.faults,
         )

@@ -26,6 +26,14 @@ class Threshold(NamedTuple):
         return f"not sure: it would be from {self.confidence:.1%} on"
 
 
+class Trained(NamedTuple):
+    """A trained model, read."""
+
+    classifier: Classifier
+    threshold: Threshold | None  # None: unknown
+    name: str | None  # which of the five it is; None where it is from elsewhere, so that nothing here tells of it
+
+
 def read_evaluation() -> dict[str, Any]:
     """What evaluate wrote; nothing where it has not run."""
     path = paths.METRICS / "evaluate.json"
@@ -51,24 +59,27 @@ def find_model(model: str | None, evaluation: dict[str, Any]) -> Path:
     return path
 
 
-def is_ours(path: Path) -> bool:
-    """Whether ``path`` is one of the five models, where the pipeline put it."""
-    return path.stem in MODELS and path.resolve() == (paths.MODELS / path.name).resolve()
+def find_name(path: Path, evaluation: dict[str, Any]) -> str | None:
+    """Which of the five models a file under models is, in whatever format; None where it is another one."""
+    place, models = path.resolve(), paths.MODELS.resolve()
+    if path.suffix in READERS:
+        return evaluation.get("best") if place.parent == models / "exported" else None
+    return path.stem if path.stem in MODELS and place == models / path.name else None
 
 
 def find_threshold(path: Path, evaluation: dict[str, Any]) -> Threshold | None:
     """The threshold of one of the five models; None where it is another one, or none was looked for."""
-    scores = evaluation.get(path.stem, {})
-    return Threshold(scores["threshold"]) if is_ours(path) and "threshold" in scores else None
+    scores = evaluation.get(find_name(path, evaluation), {})
+    return Threshold(scores["threshold"]) if "threshold" in scores else None
 
 
-def load_model(path: Path, evaluation: dict[str, Any]) -> tuple[Classifier, Threshold | None]:
-    """Read a model of any format, and its threshold; one of the five asks as many views of a photo as evaluate did."""
+def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:
+    """Read a model of any format, with its threshold; one of the five asks about as many views as evaluate did."""
+    name = find_name(path, evaluation)
     if path.suffix in READERS:
         exported = load_exported(path)
-        return exported.classifier, Threshold(exported.about.threshold)
+        return Trained(exported.classifier, Threshold(exported.about.threshold), name)
     classifier = load_classifier(path)
-    if is_ours(path):
-        averaged = average_views(classifier.network, evaluation.get("views", 1))
-        classifier = classifier._replace(network=averaged)
-    return classifier, find_threshold(path, evaluation)
+    if name is not None:
+        classifier = classifier._replace(network=average_views(classifier.network, evaluation.get("views", 1)))
+    return Trained(classifier, find_threshold(path, evaluation), name)
