@@ -18,7 +18,7 @@ GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = read_stages(ROOT, PARAMS)
 ARCHIVE = "stanford_dogs_archive"  # declares no deps, so that no change of code downloads 794 MB again
 TEMPLATES = {"evaluate": {"stages/lib/report.html.jinja"}}  # what a stage's modules read beside them
-COMMANDS = {"stages/predict.py", "stages/tune.py"}  # of a person's, beside the graph
+COMMANDS = {"stages/app.py", "stages/predict.py", "stages/tune.py"}  # of a person's, beside the graph
 NO_STAGES = {*COMMANDS, "stages/__init__.py", "stages/sources/__init__.py"}
 
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "stages").rglob("*.py"))
