@@ -111,7 +111,8 @@ def folder(tmp_path_factory, write_params):
 
 @pytest.fixture(scope="module")
 def trained():
-    return Trained(Classifier(by_colour(), BREEDS, "crop"), Threshold(THRESHOLD), "scratch_plain")
+    network = by_colour()
+    return Trained(Classifier(network, BREEDS, "crop"), network, Threshold(THRESHOLD), "scratch_plain")
 
 
 def call(monkeypatch, capsys, main, *arguments: object) -> tuple[int, str, str]:
@@ -248,7 +249,7 @@ def test_without_a_lock_or_counts_it_leaves_them_out(tmp_path, trained, monkeypa
 
 def shown(trained: Trained, files: list[Path]) -> page_content.Shown:
     (batch,) = answer_in_batches(trained.classifier, files, MAX_PIXELS, trained.threshold, 8)
-    return page_content.show_batch(trained.classifier, batch, {file: file.name for file in files})
+    return page_content.show_batch(trained, batch, {file: file.name for file in files})
 
 
 def test_the_picture_is_the_one_that_the_model_was_given(folder, trained):
@@ -292,7 +293,7 @@ def test_a_network_that_is_not_kerass_has_no_heat(folder, trained):
         def predict_on_batch(self, photos):
             return np.tile([[0.7, 0.2, 0.1]], (len(photos), 1))
 
-    other = trained._replace(classifier=Classifier(Other(), BREEDS, "crop"))
+    other = trained._replace(classifier=Classifier(Other(), BREEDS, "crop"), as_saved=None)
     found = shown(other, [folder / "photos/red.png"])
     assert found.photos[0]["heat"] is None
     assert page_content.render_answers(found, None).count("<img") == 1
@@ -304,7 +305,7 @@ def test_the_model_of_an_exported_file_is_the_best_one_only_where_export_wrote_i
     exported = type("Read", (), {"classifier": Classifier(None, BREEDS, "crop"), "about": about})
     monkeypatch.setattr("stages.lib.trained_models.load_exported", lambda _: exported)
     assert load_model(Path("models/exported/best.onnx"), EVALUATION).name == "scratch_plain"
-    assert load_model(Path("best.onnx"), EVALUATION) == (exported.classifier, Threshold(0.5), None)
+    assert load_model(Path("best.onnx"), EVALUATION) == (exported.classifier, None, Threshold(0.5), None)
     assert OnnxNetwork  # the class that has no gradients
 
 

@@ -78,7 +78,7 @@ def answer_uploads(
     shown = Shown([], [], left_out=len(names) - len(files))
     try:
         for batch in answer_in_batches(trained.classifier, files, max_pixels, trained.threshold, BATCH_SIZE):
-            more = show_batch(trained.classifier, batch, names)
+            more = show_batch(trained, batch, names)
             shown = shown._replace(photos=shown.photos + more.photos, faults=shown.faults + more.faults)
             progress((len(shown.photos) + len(shown.faults), len(files)))
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:

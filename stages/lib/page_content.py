@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
-import keras
 import numpy as np
 import yaml
 from PIL import Image
@@ -13,7 +12,6 @@ from PIL import Image
 from stages.lib import paths
 from stages.lib.answers import Answered
 from stages.lib.grad_cam import grad_cam, overlay
-from stages.lib.model_files import Classifier
 from stages.lib.pictures import FORMATS
 from stages.lib.report import embed_photo
 from stages.lib.trained_models import Threshold, Trained
@@ -40,12 +38,13 @@ class Shown(NamedTuple):
     left_out: int  # files that were too many
 
 
-def show_batch(classifier: Classifier, batch: Answered, names: dict[Path, str]) -> Shown:
+def show_batch(trained: Trained, batch: Answered, names: dict[Path, str]) -> Shown:
     """A batch of answers with its pictures, and over them where a Keras network looked; ``names`` are the files'."""
     heats = [None] * len(batch.answers)
-    if batch.answers and isinstance(classifier.network, keras.Model):
-        named = np.array([classifier.breeds.index(answer["breeds"][0]["breed"]) for answer in batch.answers])
-        maps = grad_cam(classifier.network, batch.pictures, named)
+    if batch.answers and trained.as_saved is not None:
+        breeds = trained.classifier.breeds
+        named = np.array([breeds.index(answer["breeds"][0]["breed"]) for answer in batch.answers])
+        maps = grad_cam(trained.as_saved, batch.pictures, named)
         heats = [embed_photo(overlay(picture, heat)) for picture, heat in zip(batch.pictures, maps, strict=True)]
     photos = [
         {

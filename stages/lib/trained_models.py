@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
+
 from stages.lib import paths
 from stages.lib.errors import UserError
 from stages.lib.exported import READERS, load_exported
@@ -29,7 +31,8 @@ class Threshold(NamedTuple):
 class Trained(NamedTuple):
     """A trained model, read."""
 
-    classifier: Classifier
+    classifier: Classifier  # one of the five averages as many views as evaluate did
+    as_saved: keras.Model | None  # its network without averaging, for Grad-CAM; None where it is no Keras model
     threshold: Threshold | None  # None: unknown
     name: str | None  # which of the five it is; None where it is from elsewhere, so that nothing here tells of it
 
@@ -74,12 +77,12 @@ def find_threshold(path: Path, evaluation: dict[str, Any]) -> Threshold | None:
 
 
 def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:
-    """Read a model of any format, with its threshold; one of the five asks about as many views as evaluate did."""
+    """Read a model of any format, with its threshold."""
     name = find_name(path, evaluation)
     if path.suffix in READERS:
         exported = load_exported(path)
-        return Trained(exported.classifier, Threshold(exported.about.threshold), name)
+        return Trained(exported.classifier, None, Threshold(exported.about.threshold), name)
     classifier = load_classifier(path)
-    if name is not None:
-        classifier = classifier._replace(network=average_views(classifier.network, evaluation.get("views", 1)))
-    return Trained(classifier, find_threshold(path, evaluation), name)
+    views = 1 if name is None else evaluation.get("views", 1)
+    averaged = classifier._replace(network=average_views(classifier.network, views))
+    return Trained(averaged, classifier.network, find_threshold(path, evaluation), name)
