@@ -1,10 +1,14 @@
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from pipeline_fixtures import recording
+from tiny_pipeline import new_repository, tiny_params
 
 from stages.lib.errors import run
 
@@ -77,3 +81,17 @@ def run_stage():
         return ended.value.code
 
     return run_in
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory):
+    """A repository in which `dvc repro` ran once and its results were committed, what it printed, and its records."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    for name in ("repository", "records"):
+        (folder / name).mkdir()
+    repository = new_repository(folder / "repository", tiny_params())
+    printed = repository.dvc("repro", **recording(folder / "records")).stdout
+    repository.commit()
+    records = {file.stem: json.loads(file.read_text()) for file in (folder / "records").glob("*.json")}
+    yield repository, printed, records
+    shutil.rmtree(folder)  # half a gigabyte

@@ -1,6 +1,7 @@
 """The graph as dvc.yaml declares it, a small repository to run it in, and a recorder of what its stages really do."""
 
 import atexit
+import copy
 import json
 import os
 import re
@@ -82,7 +83,7 @@ class Repository:
         self.root = root
         people = {f"GIT_{role}_{what}": "tests" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "AWS_"))},
             **people,
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
@@ -97,6 +98,13 @@ class Repository:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, root / name)
         self.git("init", "--quiet")
+
+    def clone(self, root: Path) -> "Repository":
+        """What another person has after `git clone`: the last commit, and none of what DVC keeps."""
+        self.git("clone", "--quiet", str(self.root), str(root))
+        clone = copy.copy(self)
+        clone.root = root
+        return clone
 
     def run(self, *command: str, fails: bool = False, **environment: str) -> subprocess.CompletedProcess:
         done = subprocess.run(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from pipeline_fixtures import Repository, stages_run
-from test_pipeline import STAGES, new_repository, tiny_params
+from tiny_pipeline import STAGES, new_repository, tiny_params
 
 KILLS = int(os.environ.get("KILLS", "4"))
 AFTER_THE_STAGE = 1.2  # a moment may lie this far beyond a stage's seconds: where DVC saves its outputs

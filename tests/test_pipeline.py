@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image, ImageOps
-from pipeline_fixtures import ROOT, Repository, is_within, read_stages, recording, stages_run
+from pipeline_fixtures import ROOT, Repository, is_within, read_stages, stages_run
 from sklearn.metrics import confusion_matrix
+from tiny_pipeline import BREEDS, STAGES, WEIGHTS, draw_photos, new_repository, tiny_params
 
 from stages import predict
 from stages.lib.backbones import build_backbone, write_weights
@@ -24,25 +25,7 @@ from stages.lib.model_files import load_classifier
 from stages.lib.models import MODELS
 from stages.lib.pictures import find_pictures, read_photo, to_square
 
-BREEDS = ["Akita", "Borzoi", "Corgi"]
-PHOTOS_PER_BREED = 16
-TINY = {"steps": 6, "validate_every": 3, "batch_size": 8}
-WEIGHTS = "data/weights/VGG16-bundled.weights.h5"
 CHECKPOINTS = ".checkpoints"  # where a training stands: no output, as DVC removes those before it runs a stage
-STAGES = [  # in which the whole pipeline runs on photos of one's own
-    "prepare",
-    "augment",
-    "data/dvc.yaml:bundled_weights",
-    "features",
-    "train_scratch@plain",
-    "train_scratch@augmented",
-    "transfer@plain",
-    "transfer@augmented",
-    "data_size",
-    "finetune",
-    "evaluate",
-    "export",
-]
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
 SCORES = [
     *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high"),
@@ -51,49 +34,6 @@ SCORES = [
 ]
 FINETUNED = ("metrics/finetune.json", "plots/history/finetune.csv")  # alike only where the trainings were
 TRAINING = ["steps", "best_step", "best_val_loss", "best_val_accuracy", "parameters"]
-
-
-def draw_photos(folder: Path, seed: int) -> None:
-    """Blurred noise, a different one for each photo."""
-    generator = np.random.default_rng(seed)
-    for breed in BREEDS:
-        (folder / breed).mkdir(parents=True)
-        for number in range(PHOTOS_PER_BREED):
-            noise = generator.integers(0, 256, (8, 8, 3), np.uint8)
-            Image.fromarray(noise).resize((48, 40), Image.Resampling.BICUBIC).save(folder / breed / f"{number:02}.jpg")
-
-
-def tiny_params() -> dict:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["data"] |= {"source": "photos", "image_size": 32}
-    params["augment"]["copies"] = 2
-    params["backbone"] |= {"name": "VGG16", "weights": WEIGHTS}
-    params["precision"] = "float32"
-    for section in ("train_scratch", "transfer", "finetune"):
-        params[section] |= TINY
-    return params
-
-
-def new_repository(root: Path, params: dict) -> Repository:
-    repository = Repository(root)
-    draw_photos(root / "photos", seed=1)
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    repository.commit()
-    return repository
-
-
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory):
-    """A repository in which `dvc repro` ran once and its results were committed, what it printed, and its records."""
-    folder = tmp_path_factory.mktemp("pipeline")
-    for name in ("repository", "records"):
-        (folder / name).mkdir()
-    repository = new_repository(folder / "repository", tiny_params())
-    printed = repository.dvc("repro", **recording(folder / "records")).stdout
-    repository.commit()
-    records = {file.stem: json.loads(file.read_text()) for file in (folder / "records").glob("*.json")}
-    yield repository, printed, records
-    shutil.rmtree(folder)  # half a gigabyte
 
 
 @pytest.fixture(scope="module")
