@@ -12,6 +12,7 @@ from stages.lib import paths
 from stages.lib.backbones import cut_below, last_layers
 from stages.lib.classifiers import HEAD
 from stages.lib.datasets import encode, read_features, training_batches, validation_batches
+from stages.lib.devices import all_devices
 from stages.lib.errors import run
 from stages.lib.model_files import Classifier, load_classifier
 from stages.lib.params import load_params
@@ -42,12 +43,12 @@ def main() -> None:
     val_activations, val_breeds = read_features(paths.ACTIVATIONS, "val")
     transferred = load_classifier(paths.MODELS / "transfer_augmented.keras")
     names = transferred.breeds
-    model = in_precision(transferred.network, policy, {f"{HEAD}dropout": settings.dropout})
-    top = split_for_training(model, settings.layers)
-
-    training = training_batches(activations, encode(breeds, names), len(names), settings, params.seed)
-    validation = validation_batches(val_activations, encode(val_breeds, names), len(names), settings.batch_size)
-    trained = train(top, training, validation, settings, what="finetune")
+    with all_devices(settings.batch_size):
+        model = in_precision(transferred.network, policy, {f"{HEAD}dropout": settings.dropout})
+        top = split_for_training(model, settings.layers)
+        training = training_batches(activations, encode(breeds, names), len(names), settings, params.seed)
+        validation = validation_batches(val_activations, encode(val_breeds, names), len(names), settings.batch_size)
+        trained = train(top, training, validation, settings, what="finetune")
     write_results("finetune", Classifier(model, names, transferred.resize), trained, policy)
 
 

@@ -11,6 +11,7 @@ from stages.lib import paths
 from stages.lib.arrays import Rows
 from stages.lib.classifiers import scratch_network
 from stages.lib.datasets import encode, training_batches, validation_batches
+from stages.lib.devices import all_devices
 from stages.lib.errors import run
 from stages.lib.model_files import Classifier
 from stages.lib.models import parse_variant
@@ -34,7 +35,7 @@ def main() -> None:
     names = sorted(set(breeds))
     name = f"scratch_{variant}"
 
-    with scratch_folder(paths.MODELS / f"{name}.keras") as folder:
+    with scratch_folder(paths.MODELS / f"{name}.keras") as folder, all_devices(settings.batch_size):
         decode_pictures(files, folder / "train.npy")
         decode_pictures(val_files, folder / "val.npy")
         pictures, val_pictures = Rows(folder / "train.npy"), Rows(folder / "val.npy")

@@ -13,6 +13,7 @@ from stages.lib import paths
 from stages.lib.backbones import build_backbone
 from stages.lib.classifiers import head_network, join
 from stages.lib.datasets import encode, read_features, training_batches, validation_batches
+from stages.lib.devices import all_devices
 from stages.lib.errors import run
 from stages.lib.model_files import Classifier
 from stages.lib.models import parse_variant
@@ -33,11 +34,12 @@ def main() -> None:
     val_features, val_breeds = read_features(paths.FEATURES / variant, "val")
     names = sorted(set(breeds))
 
-    head = head_network(features.shape[1], len(names), settings.dense_units, settings.dropout)
-    training = training_batches(features, encode(breeds, names), len(names), settings, params.seed)
-    validation = validation_batches(val_features, encode(val_breeds, names), len(names), settings.batch_size)
     name = f"transfer_{variant}"
-    trained = train(head, training, validation, settings, what=name)
+    with all_devices(settings.batch_size):
+        head = head_network(features.shape[1], len(names), settings.dense_units, settings.dropout)
+        training = training_batches(features, encode(breeds, names), len(names), settings, params.seed)
+        validation = validation_batches(val_features, encode(val_breeds, names), len(names), settings.batch_size)
+        trained = train(head, training, validation, settings, what=name)
     backbone = build_backbone(params.backbone.name, params.data.image_size, Path(params.backbone.weights))
     write_results(name, Classifier(join(backbone, head), names, params.data.resize), trained, policy)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 import yaml
 from keras import callbacks
 
@@ -42,13 +43,17 @@ def _fill_in(text: str, values: dict[str, Any]) -> str:
 
 
 def hash_stage(address: str) -> str:
-    """Hash all that a stage of dvc.yaml, such as "transfer@plain", depends on: params, files, precision, `PACKAGES`."""
+    """Hash all that a stage of dvc.yaml, such as "transfer@plain", depends on.
+
+    That is params, files, precision, how many devices train it, and `PACKAGES`.
+    """
     name, _, variant = address.partition("@")
     stage = yaml.safe_load(paths.GRAPH.read_text(encoding="utf-8"))["stages"][name]
     params = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
     versions = [importlib.metadata.version(package) for package in PACKAGES]
     precision = keras.config.dtype_policy().name  # which `precision: auto` chose on this machine
-    digest = hashlib.sha256(json.dumps([*versions, precision]).encode())
+    devices = tf.distribute.get_strategy().num_replicas_in_sync  # another number of them rounds otherwise
+    digest = hashlib.sha256(json.dumps([*versions, precision, devices]).encode())
     for key in stage["params"]:
         value = params
         for part in key.split("."):

@@ -1,6 +1,7 @@
 """The networks that are compared: RGB photos 0-255 in, one probability a breed out, preprocessing inside."""
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 HEAD = "head_"  # how the names of the layers on top of a backbone begin
@@ -13,13 +14,15 @@ def scratch_network(image_size: int, breeds: int, dropout: float) -> keras.Model
     before batch norm and ReLU, which then have a quarter to do. Global average pooling in place of a large dense layer
     leaves it less to learn by heart (Lin et al., Network in network, ICLR 2014, section 3.2).
     """
+    # over the whole batch, not over each device's share of it; on one device it would only round otherwise
+    several_devices = tf.distribute.get_strategy().num_replicas_in_sync > 1
     photo = keras.Input((image_size, image_size, 3), name="photo")
     x = layers.Rescaling(1 / 127.5, offset=-1)(photo)
     for filters, strides in ((32, 2), (64, 1), (128, 1), (256, 1)):
         x = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)(x)
         x = layers.MaxPooling2D()(x)
         # Keras' momentum of 0.99 would average over more steps than there are between two looks at val
-        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.BatchNormalization(momentum=0.9, synchronized=several_devices)(x)
         x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(dropout)(x)

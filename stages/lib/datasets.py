@@ -1,6 +1,7 @@
 """Pictures and arrays as batches for Keras, in an order that the seed alone decides."""
 
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 from sklearn.utils.class_weight import compute_sample_weight
 
 from stages.lib.arrays import Rows
+from stages.lib.errors import UserError
 from stages.lib.params import Training
 
 
@@ -16,11 +18,10 @@ def _batches(
     inputs: np.ndarray | Rows,
     labels: np.ndarray,
     targets: np.ndarray,
-    order: np.ndarray,
-    batch_size: int,
+    orders: tf.data.Dataset,
     weights: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Gather batch after batch of ``order`` while the one before is trained on.
+    """Gather batch after batch of ``orders`` while the one before is trained on.
 
     ``targets`` has a row a label; ``weights``, of the losses, a value a picture, and comes third in a batch.
     """
@@ -36,7 +37,7 @@ def _batches(
             tensor.set_shape((None, *part.shape[1:]))
         return tuple(batch)
 
-    return tf.data.Dataset.from_tensor_slices(order).batch(batch_size).map(load).prefetch(tf.data.AUTOTUNE)
+    return orders.map(load).prefetch(tf.data.AUTOTUNE)
 
 
 def _in_rounds(members: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -80,12 +81,44 @@ def training_batches(
     targets = np.eye(classes, dtype=np.float32) * (1 - smoothing) + smoothing / classes
     weighted = settings.class_balance == "weights"
     weights = compute_sample_weight("balanced", labels).astype(np.float32) if weighted else None
-    return _batches(inputs, labels, targets, order, settings.batch_size, weights)
+    orders = tf.data.Dataset.from_tensor_slices(order).batch(settings.batch_size)
+    return _batches(inputs, labels, targets, orders, weights)
 
 
-def validation_batches(inputs: np.ndarray | Rows, labels: np.ndarray, classes: int, batch_size: int) -> tf.data.Dataset:
-    """Every picture once, in order, with its label as it is: so that losses compare whatever training smoothed."""
-    return _batches(inputs, labels, np.eye(classes, dtype=np.float32), np.arange(len(labels)), batch_size)
+def validation_batches(
+    inputs: np.ndarray | Rows, labels: np.ndarray, classes: int, batch_size: int
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """Every picture once, in order, with its label as it is: so that losses compare whatever training smoothed.
+
+    Several devices, in whose scope this is called, get `shares_of_devices`.
+    """
+    order, targets = np.arange(len(labels)), np.eye(classes, dtype=np.float32)
+    strategy = tf.distribute.get_strategy()
+    if strategy.num_replicas_in_sync == 1:
+        return _batches(inputs, labels, targets, tf.data.Dataset.from_tensor_slices(order).batch(batch_size))
+    shares = shares_of_devices(order, batch_size, strategy.num_replicas_in_sync)
+    warnings.filterwarnings("ignore", "Your input ran out of data")  # Keras can't count shares
+    orders = tf.data.Dataset.from_generator(lambda: shares, output_signature=tf.TensorSpec((None,), order.dtype))
+    return strategy.distribute_datasets_from_function(lambda _: _batches(inputs, labels, targets, orders))
+
+
+def shares_of_devices(order: np.ndarray, batch_size: int, devices: int) -> list[np.ndarray]:
+    """Cut ``order`` into shares, of which each device in turn gets one, whose sizes differ by 1 at most.
+
+    TensorFlow's own division of a last batch may leave a device without a picture, over which its convolutions stumble.
+    The first share of each device has the same size, as Keras takes the mean over them to see what they look like.
+
+    Raises `UserError` where there are fewer than two pictures a device.
+    """
+    if len(order) < 2 * devices:
+        raise UserError(
+            f"val has {len(order)} pictures, which is too few for {devices} devices. Show TensorFlow fewer of them, as "
+            "with CUDA_VISIBLE_DEVICES=0."
+        )
+    rounds = min(max(2, math.ceil(len(order) / batch_size)), len(order) // devices)
+    size, larger = divmod(len(order), rounds * devices)
+    sizes = [size + 1] * larger + [size] * (rounds * devices - larger)
+    return np.split(order, np.cumsum(sizes if larger >= devices else sizes[::-1])[:-1])
 
 
 def picture_batches(files: list[Path], batch_size: int) -> tf.data.Dataset:

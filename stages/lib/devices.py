@@ -1,0 +1,39 @@
+"""Over which devices of this machine a network is trained: over all GPUs together, where there are two or more."""
+
+import contextlib
+import functools
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def visible_devices() -> list[str]:
+    """TensorFlow's names of the GPUs that it sees, or of the processors where it sees no GPU."""
+    found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return [device.name for device in found]
+
+
+def devices_for(batch_size: int, visible: Sequence[str]) -> list[str]:
+    """As many of ``visible``, from the first on, as a batch can be divided among without a rest.
+
+    The gradient is the mean over the devices of each one's mean over its pictures, so their shares have to be equal.
+    """
+    return list(visible[: max(count for count in range(1, len(visible) + 1) if batch_size % count == 0)])
+
+
+def all_devices(batch_size: int, visible: Sequence[str] | None = None) -> contextlib.AbstractContextManager:
+    """The scope in which to make, train and save a network, so that `visible_devices` train it together.
+
+    They have the same weights, and each takes its share of every batch, whose ``batch_size`` counts pictures of all
+    devices. With one device the scope does nothing at all.
+    """
+    visible = visible_devices() if visible is None else visible
+    devices = devices_for(batch_size, visible)
+    if len(visible) > 1:
+        print(f"devices: {len(devices)} of {len(visible)}, as a batch of {batch_size} can be divided among equally")
+    return _together(tuple(devices)).scope() if len(devices) > 1 else contextlib.nullcontext()
+
+
+@functools.cache  # TensorFlow would mix up the sums that two strategies over the same devices make
+def _together(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(devices)

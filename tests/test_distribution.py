@@ -1,0 +1,131 @@
+"""Two devices train what one does: logical processors stand in for the GPUs that this was never tried on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from two_devices import CASES, SETTINGS
+
+from stages.lib.datasets import shares_of_devices
+from stages.lib.devices import all_devices, devices_for
+from stages.lib.errors import UserError
+from stages.lib.model_files import load_classifier
+
+ROOT = Path(__file__).resolve().parent.parent
+ALIKE = [case for case in CASES if "dropout" not in case]
+LOSS = 5e-5  # largest difference between the losses of one device and two, relative
+# Between their weights, as a share of the largest one of the same array. AdamW makes steps of one size out of gradients
+# of any: where one is nothing but rounding, so is the step. Batch norm leaves many such, in the CNN.
+WEIGHTS = {"scratch": 2e-2}
+WEIGHTS_ELSE = 1e-4
+ACCURACY, RATE = [2, 4], 5  # columns of the history
+LOSSES = [1, 3]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """What `two_devices` left in its folder, and what it printed; a table of it with `pytest -s`."""
+    folder = tmp_path_factory.mktemp("devices")
+    done = subprocess.run(
+        [sys.executable, ROOT / "tests/two_devices.py"], cwd=folder, capture_output=True, text=True, timeout=1800,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    print("\n| network | difference of loss | of weights | seconds a step, 1 device | 2 devices |")
+    for case in CASES:
+        one, two = (read(folder, case, devices) for devices in (1, 2))
+        rows = min(len(one["history"]), len(two["history"]))
+        loss = relative(one["history"][:rows, LOSSES], two["history"][:rows, LOSSES])
+        print(
+            f"| {case} | {loss:.1e} | {weight_difference(one, two):.1e} | {one['seconds']:.3f} | {two['seconds']:.3f} |"
+        )
+    return folder, done.stdout
+
+
+def read(folder: Path, case: str, devices: int) -> dict[str, np.ndarray]:
+    with np.load(folder / f"{case}-{devices}.npz") as content:
+        return dict(content)
+
+
+def relative(one: np.ndarray, two: np.ndarray) -> float:
+    return float((np.abs(one - two) / np.abs(one)).max())
+
+
+def weight_difference(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> float:
+    names = [name for name in one if name.startswith("weight_")]
+    largest = {name: max(float(np.abs(one[name]).max()), 1e-30) for name in names}  # some are all zeros
+    return max(float(np.abs(one[name] - two[name]).max()) / largest[name] for name in names)
+
+
+@pytest.mark.parametrize("case", ALIKE)
+def test_two_devices_give_the_history_and_the_weights_of_one_to_rounding(runs, case):
+    one, two = (read(runs[0], case, devices) for devices in (1, 2))
+    assert one["history"].shape == two["history"].shape
+    assert relative(one["history"][:, LOSSES], two["history"][:, LOSSES]) <= LOSS
+    np.testing.assert_allclose(two["history"][:, ACCURACY], one["history"][:, ACCURACY], atol=1e-6)
+    np.testing.assert_allclose(two["history"][:, RATE], one["history"][:, RATE], rtol=1e-6)
+    assert weight_difference(one, two) <= WEIGHTS.get(case, WEIGHTS_ELSE)
+    assert one["history"][-1, 1] != one["history"][0, 1], "nothing was trained"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_val_is_scored_right_on_two_devices_and_the_best_weights_are_kept(runs, case):
+    two = read(runs[0], case, 2)
+    assert len(two["labels"]) % SETTINGS.batch_size == 1, "or val needs no uneven shares"
+    said = two["said"][np.arange(len(two["labels"])), two["labels"]]
+    best = two["history"][two["history"][:, 3].argmin()]
+    assert -np.log(said).mean() == pytest.approx(best[3], rel=1e-4)
+    assert (two["said"].argmax(axis=1) == two["labels"]).mean() == pytest.approx(best[4], abs=1e-6)
+
+
+def test_two_devices_lower_the_learning_rate_and_stop_where_one_does(runs):
+    one, two = (read(runs[0], "head, stopped early", devices)["history"] for devices in (1, 2))
+    assert two[-1, 0] < 80
+    assert two[-1, 0] == one[-1, 0]
+    assert two[:, 3].argmin() < len(two) - 1, "the best look was the last one, or this shows nothing"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "dropout" in case])
+def test_with_dropout_two_devices_train_as_well_but_not_to_the_same_weights(runs, case):
+    one, two = (read(runs[0], case, devices) for devices in (1, 2))
+    np.testing.assert_allclose(two["history"][0], one["history"][0], rtol=LOSS)
+    assert weight_difference(one, two) > 0.05, "then README may promise more"
+
+
+def test_a_training_on_two_devices_that_is_killed_goes_on_to_the_same_bytes(runs):
+    folder, printed = runs
+    assert "kept: 1" in printed
+    assert "going on from .checkpoints/" in printed
+    for suffix in (".keras", ".csv"):
+        assert (folder / f"killed{suffix}").read_bytes() == (folder / f"undisturbed{suffix}").read_bytes()
+    assert load_classifier(folder / "killed.keras").breeds == ["x", "y", "z"]
+
+
+def test_a_batch_is_divided_among_as_many_devices_as_get_equal_shares():
+    visible = ["a", "b", "c", "d"]
+    assert [len(devices_for(size, visible)) for size in (32, 30, 7, 2, 1)] == [4, 3, 1, 2, 1]
+    assert devices_for(30, visible) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("devices", [2, 3, 4, 8])
+def test_each_picture_of_val_is_in_one_share_and_no_share_is_empty(devices):
+    for count in range(2 * devices, 100):
+        shares = shares_of_devices(np.arange(count), 16, devices)
+        sizes = [len(share) for share in shares]
+        np.testing.assert_array_equal(np.concatenate(shares), np.arange(count))
+        assert len(shares) % devices == 0
+        assert min(sizes) >= 1
+        assert max(sizes) - min(sizes) <= 1
+        assert len(set(sizes[:devices])) == 1
+    with pytest.raises(UserError, match=rf"val has {2 * devices - 1} pictures.*too few for {devices} devices"):
+        shares_of_devices(np.arange(2 * devices - 1), 16, devices)
+
+
+def test_with_one_device_there_is_no_strategy_and_nothing_is_said(capsys):
+    with all_devices(32, ["CPU:0"]):
+        assert not tf.distribute.has_strategy()
+    assert capsys.readouterr().out == ""
