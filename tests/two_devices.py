@@ -30,8 +30,8 @@ from stages.lib.training import set_seed, train, write_results
 
 TRAINED, VALIDATED = 64, 33  # with batches of 16, the last one of val has a picture for one of the two devices alone
 SETTINGS = Transfer(
-    steps=24, batch_size=16, optimizer="adamw", learning_rate=0.003, weight_decay=0.1, dropout=0.0, label_smoothing=0.1,
-    validate_every=4, patience=2, dense_units=16,
+    steps=24, batch_size=16, class_balance="weights", optimizer="adamw", learning_rate=0.003, weight_decay=0.1,
+    dropout=0.0, label_smoothing=0.1, validate_every=4, patience=2, dense_units=16,
 )  # fmt: skip
 SIDE = 32
 WORSE = {"learning_rate": 0.1, "steps": 80, "patience": 3}  # a rate so high that it falls, and training stops early
