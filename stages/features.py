@@ -6,11 +6,15 @@ Makes   data/features/{plain,augmented}/{train,val}.npy: pooled features of what
         data/activations/{train,val}.npy: of the same pictures, the activations below the first layer that finetune
         trains, float16, with {train,val}.csv; metrics/costs/features.json
 Alone   python -m stages.features
-Cost    50 s for 3,140 pictures at 128 px on 2 cores, in bfloat16
+Cost    50 s for 3,140 pictures at 128 px on 2 cores, in bfloat16; `compute` in params.yaml spreads it over several
+        machines
 """
 
+import math
 import shutil
 import time
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 import keras
@@ -23,8 +27,9 @@ from stages.lib.arrays import Rows, write_rows
 from stages.lib.backbones import build_backbone, cut_below, last_layers
 from stages.lib.classifiers import pool
 from stages.lib.datasets import picture_batches, write_breeds
+from stages.lib.engines import start_engine
 from stages.lib.errors import run
-from stages.lib.outputs import whole_folder, write_json
+from stages.lib.outputs import scratch_folder, whole_folder, write_json
 from stages.lib.params import load_params
 from stages.lib.pictures import find_pictures
 from stages.lib.precision import set_precision
@@ -32,19 +37,28 @@ from stages.lib.precision import set_precision
 BATCH_SIZE = 32
 
 
-def run_frozen(model: keras.Model, files: list[Path], activations_file: Path, features_file: Path, what: str) -> None:
-    """Run ``model`` over pictures, and write its two outputs to files batch by batch, as they are made."""
-    activations, features = (output.shape[1:] for output in model.outputs)
-    with (
-        write_rows(activations_file, (len(files), *activations), np.float16) as append_activations,
-        write_rows(features_file, (len(files), *features), np.float32) as append_features,
-        tqdm(desc=what, total=len(files), unit="picture", mininterval=1) as bar,
-    ):
-        for batch in picture_batches(files, BATCH_SIZE):
-            inner, pooled = model.predict_on_batch(batch)
-            append_activations(inner)
-            append_features(pooled)
-            bar.update(len(pooled))
+def run_frozen(model: keras.Model, files: list[Path]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Run ``model`` over pictures, and give its two outputs batch by batch, as they are kept: float16 and float32."""
+    for batch in picture_batches(files, BATCH_SIZE):
+        inner, pooled = model.predict_on_batch(batch)
+        yield inner.astype(np.float16), pooled.astype(np.float32)
+
+
+def write_frozen(
+    batches: Iterator[tuple[np.ndarray, np.ndarray]], count: int, activations_file: Path, features_file: Path, what: str
+) -> None:
+    """Write what `run_frozen` gives for the next ``count`` pictures to files, batch by batch, as it comes."""
+    with tqdm(desc=what, total=count, unit="picture", mininterval=1) as bar:
+        first = next(batches)
+        activations, features = (output.shape[1:] for output in first)
+        with (
+            write_rows(activations_file, (count, *activations), np.float16) as append_activations,
+            write_rows(features_file, (count, *features), np.float32) as append_features,
+        ):
+            for inner, pooled in chain([first], islice(batches, math.ceil(count / BATCH_SIZE) - 1)):
+                append_activations(inner)
+                append_features(pooled)
+                bar.update(len(pooled))
 
 
 def main() -> None:
@@ -63,12 +77,19 @@ def main() -> None:
     model = keras.Model(backbone.input, [cut.output, pool(backbone.output)])
 
     start = time.perf_counter()
-    with whole_folder(paths.FEATURES) as folder, whole_folder(paths.ACTIVATIONS) as activations:
+    with (
+        start_engine(params.compute.engine, params.compute.address) as engine,
+        whole_folder(paths.FEATURES) as folder,
+        whole_folder(paths.ACTIVATIONS) as activations,
+        scratch_folder(paths.ACTIVATIONS) as shards,
+    ):
         plain, augmented = folder / "plain", folder / "augmented"
         plain.mkdir()
         augmented.mkdir()
-        run_frozen(model, val_files, activations / "val.npy", augmented / "val.npy", "features of val")
-        run_frozen(model, files, activations / "train.npy", augmented / "train.npy", "features of train")
+        batches = engine.batches(model, run_frozen, [val_files, files], BATCH_SIZE, shards)
+        for split, count in (("val", len(val_files)), ("train", len(files))):
+            what = f"features of {split}"
+            write_frozen(batches, count, activations / f"{split}.npy", augmented / f"{split}.npy", what)
         shutil.copyfile(augmented / "val.npy", plain / "val.npy")
         np.save(plain / "train.npy", Rows(augmented / "train.npy")[: len(photos)])
         for target, count in ((activations, len(files)), (augmented, len(files)), (plain, len(photos))):

@@ -14,11 +14,13 @@ options that do not exist.
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from stages.lib.answers import Fault, answer_in_batches, list_files
+from stages.lib.engines import Engine, start_engine
 from stages.lib.errors import run
 from stages.lib.model_files import Classifier
 from stages.lib.models import MODELS
@@ -41,19 +43,24 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def predict(
-    classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None
+    classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None, engine: Engine
 ) -> tuple[list[dict], list[Fault]]:
     """Answer all ``files``; of more than one batch, a progress bar on stderr tells how far it is.
 
     Returns:
         the `answer` to each photo, and the files that are no photos.
     """
+
+    def ask(classifier: Classifier, files: list[Path]) -> Iterator[tuple[list[dict], list[Fault]]]:
+        for batch in answer_in_batches(classifier, files, max_pixels, threshold, BATCH_SIZE):
+            yield batch.answers, batch.faults  # without its pictures, which may come from another machine
+
     answers, faults = [], []
     with tqdm(desc="predict", total=len(files), unit="photo", mininterval=1, disable=len(files) <= BATCH_SIZE) as bar:
-        for batch in answer_in_batches(classifier, files, max_pixels, threshold, BATCH_SIZE):
-            answers += batch.answers
-            faults += batch.faults
-            bar.update(len(batch.answers) + len(batch.faults))
+        for found, refused in engine.batches(classifier, ask, [files], BATCH_SIZE):
+            answers += found
+            faults += refused
+            bar.update(len(found) + len(refused))
     return answers, faults
 
 
@@ -83,7 +90,8 @@ def main() -> int:
     evaluation = read_evaluation()
     path = find_model(arguments.model, evaluation)
     trained = load_model(path, evaluation)
-    answers, faults = predict(trained.classifier, files, params.data.max_pixels, trained.threshold)
+    with start_engine(params.compute.engine, params.compute.address) as engine:
+        answers, faults = predict(trained.classifier, files, params.data.max_pixels, trained.threshold, engine)
     if arguments.json:
         print(json.dumps(answers, indent=2, ensure_ascii=False))
     else:

@@ -4,7 +4,7 @@ Reads   the folder that `data.source` names, one sub-folder a breed
 Makes   data/prepared/{train,val,test}/<breed>/<photo>.png, with manifest.csv and refused.csv beside them,
         metrics/prepare.json, plots/class_balance.csv and .png, plots/contact_sheet.jpg
 Alone   python -m stages.prepare
-Cost    6 s for 936 photographs at 128 px on 2 cores
+Cost    6 s for 936 photographs at 128 px on 2 cores; `compute` in params.yaml spreads it over several machines
 
 Where too much of a breed is refused, nothing is made; which files and why then stands in
 data/prepared.partial/refused.csv.
@@ -23,10 +23,11 @@ import pandas as pd
 
 from stages.lib import charts, paths
 from stages.lib.duplicates import group_labels, near_pairs, perceptual_hashes
+from stages.lib.engines import Engine, start_engine
 from stages.lib.errors import UserError, run
 from stages.lib.outputs import whole_file, whole_folder, write_json
 from stages.lib.params import Params, load_params
-from stages.lib.pictures import Refused, in_parallel, is_clutter, read_photo, to_square
+from stages.lib.pictures import Refused, is_clutter, read_photo, to_square
 from stages.lib.splits import SPLITS, assign_splits
 
 LONGEST_NAME = 240  # bytes; 255 are allowed, and the names of views are longer
@@ -272,18 +273,23 @@ def draw_plots(manifest: pd.DataFrame) -> None:
     )
 
 
-def make_prepared(params: Params, breeds: dict[str, list[str]]) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
+def make_prepared(
+    params: Params, breeds: dict[str, list[str]], engine: Engine
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
     """Make data/prepared of the files in ``breeds``; return the manifest, its pairs of duplicates, what is refused."""
     data = params.data
     source = Path(data.source)
-    files = [(file, breed) for breed, of_breed in breeds.items() for file in of_breed]
+    files = [source / file for of_breed in breeds.values() for file in of_breed]
     with whole_folder(paths.PREPARED, files=len(files)) as folder:
         resized = folder / "resized"
 
-        def read(file_and_breed: tuple[str, str]) -> dict:
-            return read_and_resize(*file_and_breed, source, resized, data.max_pixels, data.image_size, data.resize)
+        def read(path: Path) -> dict:
+            file = path.relative_to(source)
+            return read_and_resize(
+                file.as_posix(), file.parts[0], source, resized, data.max_pixels, data.image_size, data.resize
+            )
 
-        records = in_parallel(read, files, what="prepare")
+        records = engine.map(read, files, what="prepare", folder=folder)
         refuse_label_conflicts(records)
         refused = pd.DataFrame([record for record in records if record["reason"]], columns=REFUSED_COLUMNS)
         check_refused(refused, breeds, data.max_refused)
@@ -303,7 +309,8 @@ def main() -> None:
     params = load_params()
     breeds = find_photos(Path(params.data.source))
     try:
-        manifest, pairs, refused = make_prepared(params, breeds)
+        with start_engine(params.compute.engine, params.compute.address) as engine:
+            manifest, pairs, refused = make_prepared(params, breeds, engine)
     except TooMuchRefusedError as error:
         REFUSED_LIST.parent.mkdir(parents=True)
         error.refused.to_csv(REFUSED_LIST, index=False)

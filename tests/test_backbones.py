@@ -1,5 +1,6 @@
 """Pretrained networks: preprocessing inside, one flat graph, a cut that changes nothing."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import tensorflow as tf
 import yaml
 from PIL import Image
 
-from stages.features import run_frozen
+from stages.features import run_frozen, write_frozen
 from stages.finetune import split_for_training
 from stages.lib.backbones import BACKBONES, build_backbone, cut_below, last_layers, write_weights
 from stages.lib.classifiers import head_network, join
@@ -140,8 +141,11 @@ def test_a_backbone_is_cached_trained_for_a_step_saved_and_read_back(name, photo
     top = split_for_training(model, layers=3)
     below = keras.Model(model.input, [cut_of(model, 3).output, model.get_layer("head_pool").output])
 
-    run_frozen(below, files, tmp_path / "activations.npy", tmp_path / "features.npy", "photos")
+    sent = pickle.loads(pickle.dumps(below))  # as to the nodes of a cluster
+    batches = run_frozen(sent, files)
+    write_frozen(batches, len(files), tmp_path / "activations.npy", tmp_path / "features.npy", "photos")
     cached = np.load(tmp_path / "activations.npy")
+    np.testing.assert_array_equal(cached, next(run_frozen(below, files))[0])
     # some gradients are faint, as ConvNeXt scales its blocks by 1e-6 at first: a step whatever their size
     top.compile(keras.optimizers.Adam(1e-3, epsilon=1e-20), "categorical_crossentropy")
     top.fit(cached, np.eye(4)[: len(photos)], verbose=0)

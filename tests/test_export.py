@@ -5,6 +5,7 @@ With all backbones as a whole: EXPORT_BACKBONES=all pytest tests/test_export.py
 
 import json
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -262,6 +263,13 @@ def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
     assert others
     assert all(line.startswith("best.onnx answers Löwchen (1.0000) for ") for line in others)
     assert contents(folder) == before
+
+
+@each_format
+def test_an_exported_network_can_be_sent_to_another_process(made, photos, name):
+    network = exported.load_exported(made / "models/exported" / FILES[name]).classifier.network
+    sent = pickle.loads(pickle.dumps(network))
+    np.testing.assert_array_equal(sent.predict_on_batch(photos), network.predict_on_batch(photos))
 
 
 # predict

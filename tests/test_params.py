@@ -7,7 +7,7 @@ import yaml
 from stages.lib.errors import UserError
 from stages.lib.params import Backbone, load_params
 
-SECTIONS = "seed, data, split, augment, backbone, precision, train_scratch, transfer, finetune, evaluate"
+SECTIONS = "seed, data, split, augment, backbone, precision, train_scratch, transfer, finetune, evaluate, compute"
 BACKBONES = (
     "'VGG16', 'VGG19', 'ResNet50V2', 'MobileNetV3Large', 'EfficientNetV2B0', 'ConvNeXtTiny', 'DenseNet121' "
     "or 'SqueezeNet'"
@@ -43,6 +43,16 @@ WRONG_VALUES = [
     ("transfer.learning_rate", "inf", "should be a finite number"),
     ("finetune.learning_rate", 0, "should be greater than 0"),
     ("transfer.class_balance", "weight", "should be 'none', 'weights' or 'sampling'"),
+    ("compute.engine", "spark", "should be 'local' or 'ray'"),
+    ("compute.address", "head", "should be local, auto or HOST:PORT"),
+    ("compute.address", "http://head:6379", "should be local, auto or HOST:PORT"),
+    ("compute.address", "head:ray", "should be local, auto or HOST:PORT"),
+    (
+        "compute.address",
+        "ray://head:10001",
+        "should not begin with ray://, through which Ray's Data library does not work: HOST:PORT does",
+    ),
+    ("compute.address", 6379, "should be a valid string"),
     ("split", {"test": 0.6, "val": 0.4}, "test and val together should be less than 1, they are 1"),
 ]
 

@@ -186,11 +186,15 @@ class OnnxNetwork:
     """An ONNX network in onnxruntime, to be asked as Keras' are."""
 
     def __init__(self, content: bytes):
+        self._content = content
         self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         (photo,), (probabilities,) = self._session.get_inputs(), self._session.get_outputs()
         self.input_shape, self.output_shape = (
             tuple(None if isinstance(size, str) else size for size in value.shape) for value in (photo, probabilities)
         )
+
+    def __reduce__(self) -> tuple[type["OnnxNetwork"], tuple[bytes]]:
+        return OnnxNetwork, (self._content,)
 
     def predict_on_batch(self, photos: np.ndarray) -> np.ndarray:
         """Photos 0-255 (n, side, side, 3) to probabilities, float32 (n, breeds)."""
@@ -201,12 +205,16 @@ class TfliteNetwork:
     """A TensorFlow Lite network in LiteRT, its runtime, to be asked as Keras' are."""
 
     def __init__(self, content: bytes):
+        self._content = content
         self._interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
         self._runner = self._interpreter.get_signature_runner()
         details = self._runner.get_input_details()[INPUT], self._runner.get_output_details()[OUTPUT]
         self.input_shape, self.output_shape = (
             tuple(None if size == -1 else int(size) for size in each["shape_signature"]) for each in details
         )
+
+    def __reduce__(self) -> tuple[type["TfliteNetwork"], tuple[bytes]]:
+        return TfliteNetwork, (self._content,)
 
     def predict_on_batch(self, photos: np.ndarray) -> np.ndarray:
         """Photos 0-255 (n, side, side, 3) to probabilities, float32 (n, breeds)."""

@@ -25,6 +25,15 @@ def _weights_file(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    if value.startswith("ray://"):
+        raise ValueError("should not begin with ray://, through which Ray's Data library does not work: HOST:PORT does")
+    host, _, port = value.rpartition(":")
+    if value not in ("local", "auto") and (not host or "/" in host or not port.isdecimal()):
+        raise ValueError("should be local, auto or HOST:PORT")
+    return value
+
+
 # YAML 1.1 reads 1e-05, which is how DVC writes 0.00001, as a string: so numbers with a fraction are read leniently
 Number = Annotated[float, Field(strict=False), pydantic.BeforeValidator(_no_truth_value)]
 Share = Annotated[Number, Field(ge=0, lt=1)]
@@ -129,6 +138,13 @@ class Evaluate(Section):
     views: Annotated[int, Field(ge=1, le=2)]
 
 
+class Compute(Section):
+    """Where photos are read and frozen networks are run."""
+
+    engine: Literal["local", "ray"]
+    address: Annotated[str, pydantic.AfterValidator(_address)]
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -142,6 +158,7 @@ class Params(Section):
     transfer: Transfer
     finetune: Finetune
     evaluate: Evaluate
+    compute: Compute
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

@@ -22,6 +22,7 @@ TEMPLATE = Path(__file__).with_name("report.html.jinja")
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "scipy", "statsmodels", "cleanlab", "pillow", "dvc")
 THUMBNAIL = 224  # pixels a side, at most
 QUALITY = 85  # of JPEG
+WITHOUT_EFFECT = {"compute"}  # on results: with it, the page would be another one for each engine
 
 
 def percent(share: float) -> str:
@@ -45,9 +46,11 @@ def embed_photo(photo: Path | Image.Image) -> str:
 
 
 def list_params(section: Section, prefix: str = "") -> list[tuple[str, Any]]:
-    """Every parameter and its value, in the order of params.yaml's sections."""
+    """Every parameter that results depend on and its value, in the order of params.yaml's sections."""
     rows = []
     for name in type(section).model_fields:
+        if name in WITHOUT_EFFECT:
+            continue
         value = getattr(section, name)
         rows += list_params(value, f"{prefix}{name}.") if isinstance(value, Section) else [(f"{prefix}{name}", value)]
     return rows
@@ -63,7 +66,7 @@ def write_report(content: dict[str, Any], params: Params) -> None:
 
     Args:
         content: what stages/lib/report.html.jinja names, see `stages.evaluate`. Text is escaped.
-        params: all of them stand on the page.
+        params: all of them but `WITHOUT_EFFECT` stand on the page.
     """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
