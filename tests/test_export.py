@@ -141,7 +141,7 @@ def test_a_whole_backbone_answers_as_in_keras(tmp_path, name):
 
 def test_the_stage_measures_parity_size_and_time_of_each_format(made):
     found = json.loads((made / "metrics/export.json").read_text())
-    assert list(found) == ["model", "test_photos", *FILES]
+    assert list(found) == ["model", "views", "test_photos", *FILES]
     assert (found["model"], found["test_photos"]) == ("scratch_plain", 12)
     assert [list(found[name]) for name in FILES] == [["largest_difference", "equal_answers"]] * 3
     assert [found[name]["equal_answers"] for name in FILES] == [1, 1, 1]

@@ -93,7 +93,7 @@ def test_the_first_run_leaves_nothing_unfinished_behind(repository):
 
 def test_the_scores_have_exactly_the_expected_keys(repository):
     scores = repository.json("metrics/evaluate.json")
-    assert list(scores) == [*MODELS, "best", "test_photos", "drawn", "caveats"]
+    assert list(scores) == [*MODELS, "best", "views", "test_photos", "drawn", "caveats"]
     assert all(list(scores[model]) == SCORES for model in MODELS)
     assert scores["test_photos"] == 12
     assert scores["drawn"] is False
