@@ -69,7 +69,7 @@ def train_on_sizes(
                     len(breeds),
                     settings,
                     own_seed,
-                    "data_size",
+                    "transfer in data_size",
                 )
                 right[repeat, size] = predict(head, val_features).argmax(axis=1) == val_labels
                 bar.update()

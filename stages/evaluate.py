@@ -9,7 +9,8 @@ Makes   metrics/evaluate.json: all scores of each model, which is best, what to 
         plots/{classification_report,comparisons,confusion,reliability,risk_coverage}.csv;
         plots/suspicious_labels.csv: photos of train and val to look at; the charts of these, and plots/report.html
 Alone   python -m stages.evaluate
-Fits    a temperature and a confidence threshold for each model, and chooses the best one, on val alone
+Fits    a temperature and a confidence threshold for each model, and chooses the best one, on val alone; all
+        scores are of probabilities averaged over `evaluate.views` views of a photo
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """Write the best model as ONNX and as TensorFlow Lite, and make sure that these answer as it does.
 
-Reads   metrics/evaluate.json: which model is best, and its threshold for "not sure"; models/<best>.keras;
-        data/prepared/test, on whose photos all are compared with each other. evaluate has made every choice by then:
-        nothing is fitted, chosen or scored here, and the photos' breeds are not looked at
+Reads   metrics/evaluate.json: which model is best, its threshold for "not sure", how many views it averages;
+        models/<best>.keras; data/prepared/test, on whose photos all are compared with each other. evaluate has made
+        every choice by then: nothing is fitted, chosen or scored here, and the photos' breeds are not looked at
 Makes   models/exported/best.onnx, best.tflite and best-float16.tflite, each with breeds and threshold inside, and the
         averaging of `evaluate.views`;
         metrics/export.json: how far their probabilities are from Keras', and the share of equal answers;
@@ -99,7 +99,7 @@ def main() -> None:
     spent = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **time_network(classifier)}}
     parities, complaints = {}, []
     with whole_folder(FOLDER, len(FORMATS)) as folder:
-        save_all(classifier, exported.describe(classifier, best, threshold), folder)
+        save_all(classifier, exported.describe(classifier, best, threshold, views), folder)
         for name, (file, tie) in FORMATS.items():
             again = exported.load_exported(folder / file).classifier
             found = predict_pictures(again.network, files, name)[0]

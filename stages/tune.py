@@ -157,7 +157,14 @@ def cross_validate(
     features, labels, classes = pictures.features, pictures.labels, int(pictures.labels.max()) + 1
     for train, steer, score in split_folds(pictures, fold):
         head = heads.train_head(
-            features[train], labels[train], features[steer], labels[steer], classes, settings, seed, "tune"
+            features[train],
+            labels[train],
+            features[steer],
+            labels[steer],
+            classes,
+            settings,
+            seed,
+            "transfer in tune",
         )
         probabilities = heads.predict(head, features[score])
         right = probabilities.argmax(axis=1) == labels[score]

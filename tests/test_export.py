@@ -209,7 +209,7 @@ def test_onnx_tells_what_it_is_to_any_reader(made):
     told = {entry.key: json.loads(entry.value) for entry in proto.metadata_props if entry.key != "sha256"}
     assert (told.pop("breeds"), told.pop("threshold"), told.pop("resize")) == (BREEDS, THRESHOLD, "pad")
     assert told.pop("description") == proto.doc_string
-    assert told == {"model": "scratch_plain"}
+    assert told == {"model": "scratch_plain", "views": 1}
     assert {each.domain: each.version for each in proto.opset_import}[""] == exported.OPSET
 
 

@@ -20,12 +20,13 @@ from PIL import Image
 from pipeline_fixtures import Repository
 
 from benchmarks.photographs import write_drawn
-from stages import augment, evaluate, predict, prepare
+from stages import augment, data_size, evaluate, predict, prepare
 from stages.lib import charts, paths, score_charts
 from stages.lib.answers import answer
 from stages.lib.arrays import write_rows
 from stages.lib.caveats import find_caveats
-from stages.lib.datasets import write_breeds
+from stages.lib.data_size import compare_sizes
+from stages.lib.datasets import encode, write_breeds
 from stages.lib.model_files import Classifier, save_classifier
 from stages.lib.models import MODELS, VARIANTS
 from stages.lib.outputs import write_json
@@ -137,6 +138,12 @@ def write_networks() -> None:
         paths.HISTORY.mkdir(parents=True, exist_ok=True)
         history.to_csv(paths.HISTORY / f"{model}.csv", index=False)
         write_json(paths.COSTS / f"{model}.json", {"training_seconds": 1.0})
+    photos = [180, 360, 600, 1080]
+    right = generator.random((3, 4, len(breeds))) < np.array([[0.3], [0.4], [0.5], [0.6]])
+    found = compare_sizes(right, encode(breeds, BREEDS), BREEDS, photos, seed=1)
+    write_json(paths.METRICS / "data_size.json", found)
+    table = data_size.tabulate(right, photos, breeds)
+    charts.save(score_charts.data_size(table, len(breeds)), paths.PLOTS / "data_size.png")
 
 
 @pytest.fixture(scope="module")

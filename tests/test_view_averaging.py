@@ -1,5 +1,7 @@
 """A photo and its mirror image get one answer."""
 
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -35,6 +37,12 @@ def test_each_of_several_networks_is_averaged_for_itself(network, photos):
     together = average_views(join_networks(networks), 2).predict_on_batch(photos)
     for one, found in zip(networks, together, strict=True):
         assert found == pytest.approx(average_views(one, 2).predict_on_batch(photos), abs=1e-6)
+
+
+def test_an_averaged_network_can_be_sent_to_another_process(network, photos):
+    averaged = average_views(network, 2)
+    sent = pickle.loads(pickle.dumps(averaged))
+    assert sent.predict_on_batch(photos).tobytes() == averaged.predict_on_batch(photos).tobytes()
 
 
 def test_one_view_leaves_the_network_as_it_is(network):

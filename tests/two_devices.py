@@ -74,7 +74,7 @@ def make(kind: str, dropout: float) -> tuple[keras.Model, keras.Model]:
     return model, model
 
 
-def train_case(case: str, devices: int):
+def train_case(case: str, devices: int, quiet: bool = True):
     """Train as a stage does, and give the network, what was trained of it, what came of it, val and seconds a step."""
     kind, changes = CASES[case]
     settings = SETTINGS.model_copy(update=changes)
@@ -89,7 +89,7 @@ def train_case(case: str, devices: int):
         training = training_batches(inputs[:TRAINED], labels[:TRAINED], 3, settings, 1)
         val, val_labels = inputs[TRAINED:], labels[TRAINED:]
         validation = validation_batches(val, val_labels, 3, settings.batch_size)
-        trained = train(part, training, validation, settings, what="transfer_plain", quiet=True)
+        trained = train(part, training, validation, settings, what="transfer_plain", quiet=quiet)
     return model, part, trained, val, val_labels
 
 
@@ -123,11 +123,11 @@ def write_killed() -> None:
         if kills:
             Checkpoint.on_train_batch_end = killed
             try:
-                train_case("scratch, dropout", 2)
+                train_case("scratch, dropout", 2, quiet=False)
             except KilledError:
                 print("kept:", len(list(paths.CHECKPOINTS.iterdir())))
             Checkpoint.on_train_batch_end = original
-        model, _, trained, _, _ = train_case("scratch, dropout", 2)
+        model, _, trained, _, _ = train_case("scratch, dropout", 2, quiet=False)  # quiet keeps no checkpoint
         write_results("transfer_plain", Classifier(model, ["x", "y", "z"], "crop"), trained, "float32")
         for path in (paths.MODELS / "transfer_plain.keras", paths.HISTORY / "transfer_plain.csv"):
             path.rename(f"{name}{path.suffix}")

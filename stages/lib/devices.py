@@ -22,7 +22,7 @@ def devices_for(batch_size: int, visible: Sequence[str]) -> list[str]:
 
 
 def all_devices(batch_size: int, visible: Sequence[str] | None = None) -> contextlib.AbstractContextManager:
-    """The scope in which to make, train and save a network, so that `visible_devices` train it together.
+    """The scope in which to make and train a network, so that `visible_devices` train it together.
 
     They have the same weights, and each takes its share of every batch, whose ``batch_size`` counts pictures of all
     devices. With one device the scope does nothing at all.

@@ -46,6 +46,7 @@ class About(BaseModel):
     breeds: list[str]  # in the order of the probabilities
     resize: Literal["crop", "pad", "squash"]  # how photos are made square, see `to_square`
     threshold: float | None  # from which confidence on it is sure, see `is_sure`; None: never
+    views: int  # of a photo, over which the network averages, see `average_views`
 
 
 class Exported(NamedTuple):
@@ -55,14 +56,18 @@ class Exported(NamedTuple):
     about: About
 
 
-def describe(classifier: Classifier, model: str, threshold: float | None) -> About:
-    """What goes into the exported files of ``classifier``, which is called ``model``."""
+def describe(classifier: Classifier, model: str, threshold: float | None, views: int = 1) -> About:
+    """What goes into the exported files of ``classifier``, which is called ``model`` and averages ``views`` views."""
     side, breeds = classifier.image_size, classifier.breeds
     description = (
         f"{INPUT}: float32 (n, {side}, {side}, 3), red-green-blue 0-255, made square by resize={classifier.resize}; "
         f"{OUTPUT}: float32 (n, {len(breeds)}), in the order of breeds; not sure where the highest is below threshold"
     )
-    return About(model=model, description=description, breeds=breeds, resize=classifier.resize, threshold=threshold)
+    if views > 1:
+        description += "; they are means over the photo and its mirror image, which the network makes itself"
+    return About(
+        model=model, description=description, breeds=breeds, resize=classifier.resize, threshold=threshold, views=views
+    )
 
 
 def _with_plain_constants(network: keras.Model) -> keras.Model:

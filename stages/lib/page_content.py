@@ -11,6 +11,7 @@ from PIL import Image
 
 from stages.lib import paths
 from stages.lib.answers import Answered
+from stages.lib.errors import UserError
 from stages.lib.grad_cam import grad_cam, overlay
 from stages.lib.pictures import FORMATS
 from stages.lib.report import embed_photo
@@ -67,7 +68,13 @@ def render_answers(shown: Shown, threshold: Threshold | None) -> str:
 
 def _read(path: Path, parse: Any) -> dict[str, Any]:
     """What a file holds, nothing where there is none."""
-    return parse(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return parse(path.read_text(encoding="utf-8")) or {}
+    except (ValueError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise UserError(f"{path} can't be read ({told[:200]}): `git checkout {path}` brings it back.") from None
 
 
 def read_locked_params() -> dict[str, dict[str, Any]]:

@@ -223,10 +223,10 @@ def _connect(address: str) -> None:
         host, _, port = address.rpartition(":")
         try:  # as Ray itself would try for a minute or two
             socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN).close()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # no number, or no name that a machine can have
             raise UserError(
                 f"compute.address must be where a Ray cluster is. Received: {address}, where nothing answers "
-                f"({error.strerror or error}): {remedy}"
+                f"({getattr(error, 'strerror', None) or error}): {remedy}"
             ) from None
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)

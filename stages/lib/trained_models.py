@@ -81,7 +81,10 @@ def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:
     name = find_name(path, evaluation)
     if path.suffix in READERS:
         exported = load_exported(path)
-        return Trained(exported.classifier, None, Threshold(exported.about.threshold), name)
+        threshold = Threshold(exported.about.threshold)
+        # what is best may have changed since it was exported
+        known = name is not None and name == exported.about.model and threshold == find_threshold(path, evaluation)
+        return Trained(exported.classifier, None, threshold, name if known else None)
     classifier = load_classifier(path)
     views = 1 if name is None else evaluation.get("views", 1)
     averaged = classifier._replace(network=average_views(classifier.network, views))
