@@ -691,7 +691,7 @@ def test_without_memory_there_is_a_sentence(folder, trained, monkeypatch):
     from stages.lib import page
 
     def no_memory(*_):
-        raise MemoryError("/tmp/private takes about 9 MB")
+        raise MemoryError("a private folder takes about 9 MB")
 
     monkeypatch.setattr("stages.lib.answers.read_photo", no_memory)
     with pytest.raises(gradio.Error, match="There is not enough memory for these photos: try fewer"):
