@@ -9,6 +9,8 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from stages.lib.datasets import encode
+
 FOLDS = 5
 COLUMNS = ["photo", "split", "labelled", "suggested", "quality", "suggested_probability"]
 
@@ -48,7 +50,7 @@ def find_suspicious(photos: pd.DataFrame, probabilities: np.ndarray, breeds: lis
         `COLUMNS`, with ``suggested`` the most probable breed and ``quality`` (0 to 1, low is suspicious) the
         probability of the given one; no row where nothing is suspicious.
     """
-    labels = pd.Categorical(photos["labelled"], breeds).codes.astype(int)
+    labels = encode(photos["labelled"].tolist(), breeds)
     suspicious = find_label_issues(labels, probabilities, n_jobs=1)  # one job: forking TensorFlow's process may hang
     suggested = probabilities.argmax(axis=1)
     table = photos.assign(
