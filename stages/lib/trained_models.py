@@ -70,9 +70,9 @@ def find_name(path: Path, evaluation: dict[str, Any]) -> str | None:
     return path.stem if path.stem in MODELS and place == models / path.name else None
 
 
-def find_threshold(path: Path, evaluation: dict[str, Any]) -> Threshold | None:
+def find_threshold(name: str | None, evaluation: dict[str, Any]) -> Threshold | None:
     """The threshold of one of the five models; None where it is another one, or none was looked for."""
-    scores = evaluation.get(find_name(path, evaluation), {})
+    scores = evaluation.get(name, {})
     return Threshold(scores["threshold"]) if "threshold" in scores else None
 
 
@@ -83,9 +83,9 @@ def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:
         exported = load_exported(path)
         threshold = Threshold(exported.about.threshold)
         # what is best may have changed since it was exported
-        known = name is not None and name == exported.about.model and threshold == find_threshold(path, evaluation)
+        known = name is not None and name == exported.about.model and threshold == find_threshold(name, evaluation)
         return Trained(exported.classifier, None, threshold, name if known else None)
     classifier = load_classifier(path)
     views = 1 if name is None else evaluation.get("views", 1)
     averaged = classifier._replace(network=average_views(classifier.network, views))
-    return Trained(averaged, classifier.network, find_threshold(path, evaluation), name)
+    return Trained(averaged, classifier.network, find_threshold(name, evaluation), name)
