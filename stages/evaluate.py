@@ -59,7 +59,7 @@ class Judged(NamedTuple):
     predictions: pd.DataFrame  # one row a test photo
     report: pd.DataFrame  # one row a breed
     right: np.ndarray  # bool (test photos,)
-    reliability: dict[str, pd.DataFrame]  # as saved, and with the temperature
+    reliability: dict[str, pd.DataFrame]  # without temperature scaling, and with it
     risk_coverage: pd.DataFrame
 
 
@@ -119,8 +119,8 @@ def judge(
         classification_report(actual, predicted, breeds),
         right,
         {
-            "as saved": calibration.reliability(right, confidence),
-            "with its temperature": calibration.reliability(right, scaled.max(axis=1)),
+            "without temperature": calibration.reliability(right, confidence),
+            "with temperature": calibration.reliability(right, scaled.max(axis=1)),
         },
         selective.risk_coverage(right, confidence),
     )

@@ -186,7 +186,7 @@ def read_rows(repository: Repository, table: str, model: str) -> pd.DataFrame:
 
 
 def weighted_accuracy(reliability: pd.DataFrame) -> float:
-    points = reliability[reliability["scaling"] == "as saved"]
+    points = reliability[reliability["scaling"] == "without temperature"]
     return np.average(points["accuracy"], weights=points["photos"])
 
 

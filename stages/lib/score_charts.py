@@ -111,7 +111,7 @@ def accuracies(scores: dict[str, dict[str, float]], confidence_level: float, sub
 
 
 def reliability(points: dict[str, dict[str, pd.DataFrame]]) -> Figure:
-    """A panel a model: accuracy over confidence, of the model as it is saved and with its temperature.
+    """A panel a model: accuracy over confidence, without temperature scaling and with it.
 
     ``points`` holds, for each model and each of the two by name, what `stages.lib.calibration.reliability` gives.
     """
