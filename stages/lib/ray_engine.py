@@ -160,8 +160,8 @@ def _in_order(replies: ray.data.Dataset) -> Iterator[list[Any] | Path]:
     except ray.exceptions.RayError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UserError(
-            f"The Ray cluster lost a part of the work {RETRIES + 1} times, or was lost itself; its logs, in /tmp/ray "
-            f"on its nodes, tell why: {lines[0] if lines else type(error).__name__}"
+            f"The Ray cluster lost a part of the work {RETRIES + 1} times, or was lost itself; its logs, in the folder "
+            f"of its session on each node, tell why: {lines[0] if lines else type(error).__name__}"
         ) from None
 
 
