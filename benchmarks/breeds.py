@@ -40,8 +40,10 @@ STAGES = (
     "train_scratch augmented",
     "transfer plain",
     "transfer augmented",
+    "data_size",
     "finetune",
     "evaluate",
+    "export",
 )
 
 
@@ -65,7 +67,10 @@ def measure(photos: int) -> pd.DataFrame:
         clone = Clone(Path(folder) / "clone", Path(folder) / "photos")
         for (section, key), value in SETTINGS.items():
             clone.set(section, key, value)
-        rows = {stage: run_stage(clone.folder, stage) for stage in STAGES}
+        rows = {}
+        for stage in STAGES:
+            rows[stage] = run_stage(clone.folder, stage)
+            print(f"{photos} a breed, {stage}: {rows[stage][0]:.1f} s, {rows[stage][1]:.0f} MiB", flush=True)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["seconds", "MiB"])
 
 

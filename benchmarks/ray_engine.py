@@ -1,10 +1,12 @@
-"""prepare and features without Ray and on clusters of one and of two nodes on this machine: seconds and memory.
+"""prepare, features and predict without Ray and on clusters of one and of two nodes here: seconds and memory.
 
-Run     python -m benchmarks.ray_engine --photos FOLDER [--times 1 4] [--stages prepare features] [--nodes 1 2]
+Run     python -m benchmarks.ray_engine --photos FOLDER [--times 1 4] [--stages prepare features predict]
+        [--nodes 0 1 2]
 
 A node has one processor. The cluster runs already when a stage starts, on a head without processors, where the stage
 itself is: so what a node takes and what the stage takes are told apart. Results are compared, byte by byte, with those
-of the engine local; features runs SqueezeNet over the photos and one view of each.
+of the engine local. features runs SqueezeNet over the photos and one view of each, predict the same network with a head
+that nobody trained over the photos as they are.
 """
 
 import argparse
@@ -20,17 +22,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import keras
 import pandas as pd
 import psutil
 import yaml
 
 from benchmarks.photographs import read_photos, write_copies
+from stages.lib.backbones import build_backbone
+from stages.lib.classifiers import head_network, join
+from stages.lib.model_files import Classifier, save_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL = 0.2  # seconds
 NODE = {"object_store_memory": 200 * 1024**2, "include_dashboard": False}
-MADE = {"prepare": ["data/prepared", "metrics/prepare.json"], "features": ["data/features", "data/activations"]}
+MADE = {
+    "prepare": ["data/prepared", "metrics/prepare.json"],
+    "features": ["data/features", "data/activations"],
+    "predict": ["printed"],
+}
 WEIGHTS = "data/weights/SqueezeNet-bundled.weights.h5"
+MODEL = "untrained.keras"
+OPTIONS = {"predict": ["photos", "--json", "--model", MODEL]}
 
 
 def memory_below(pid: int) -> int:
@@ -96,14 +108,25 @@ def write_params(folder: Path, engine: str, address: str) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
+def write_model(folder: Path, breeds: list[str]) -> None:
+    """Write a network with seeded weights in its head to ``folder``/`MODEL`."""
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    keras.utils.set_random_seed(params["seed"])
+    backbone = build_backbone("SqueezeNet", params["data"]["image_size"], folder / WEIGHTS)
+    network = join(backbone, head_network(backbone.output_shape[-1], len(breeds), 512, 0.5))
+    save_classifier(Classifier(network, sorted(breeds), params["data"]["resize"]), folder / MODEL)
+
+
 def run_stage(folder: Path, stage: str, nodes: dict[str, int]) -> tuple[float, dict[str, float]]:
     """Run a stage in ``folder``; its seconds, and its memory and that of each node at their most, in MiB."""
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"stages.{stage}"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    with peaks({"stage": process.pid, **nodes}) as found:
-        _, errors = process.communicate()
+    with (folder / "printed").open("wb") as printed:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"stages.{stage}", *OPTIONS.get(stage, [])],
+            cwd=folder, stdout=printed, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        with peaks({"stage": process.pid, **nodes}) as found:
+            _, errors = process.communicate()
     if process.returncode:
         raise SystemExit(f"{stage} failed:\n{errors.decode()[-2000:]}")
     return time.perf_counter() - start, found
@@ -123,12 +146,7 @@ def measure(folder: Path, stages: list[str], nodes: int) -> Iterator[dict]:
     """Run ``stages`` on a cluster of ``nodes``; without Ray where that is 0."""
 
     def rows(address: str, pids: dict[str, int]) -> Iterator[dict]:
-        for stage in ("prepare", "features"):
-            if stage == "features" and stage in stages:
-                write_params(folder, "local", "auto")
-                run_stage(folder, "augment", {})
-            if stage not in stages:
-                continue
+        for stage in stages:
             write_params(folder, "ray" if nodes else "local", address)
             seconds, memory = run_stage(folder, stage, pids)
             a_node = [value for name, value in memory.items() if name != "stage"]
@@ -166,11 +184,10 @@ def main() -> None:
             folder = Path(place)
             (folder / "stages").symlink_to(ROOT / "stages")
             write_copies(photos, folder / "photos", times)
-            if "features" in arguments.stages:
-                subprocess.run([sys.executable, "-m", "stages.sources.squeezenet_weights"], cwd=folder, check=True)
-            if "prepare" not in arguments.stages:
-                write_params(folder, "local", "auto")
-                run_stage(folder, "prepare", {})
+            write_params(folder, "local", "auto")
+            for needed in ("sources.squeezenet_weights", "prepare", "augment"):
+                run_stage(folder, needed, {})
+            write_model(folder, list(photos))
             found = []
             for nodes in arguments.nodes:
                 for row in measure(folder, arguments.stages, nodes):
