@@ -43,7 +43,7 @@ def main() -> None:
     val_activations, val_breeds = read_features(paths.ACTIVATIONS, "val")
     transferred = load_classifier(paths.MODELS / "transfer_augmented.keras")
     names = transferred.breeds
-    with all_devices(settings.batch_size):
+    with all_devices(settings.batch_size, len(val_breeds)):
         model = in_precision(transferred.network, policy, {f"{HEAD}dropout": settings.dropout})
         top = split_for_training(model, settings.layers)
         training = training_batches(activations, encode(breeds, names), len(names), settings, params.seed)

@@ -35,7 +35,7 @@ def main() -> None:
     names = sorted(set(breeds))
     name = f"scratch_{variant}"
 
-    with scratch_folder(paths.MODELS / f"{name}.keras") as folder, all_devices(settings.batch_size):
+    with scratch_folder(paths.MODELS / f"{name}.keras") as folder, all_devices(settings.batch_size, len(val_files)):
         decode_pictures(files, folder / "train.npy")
         decode_pictures(val_files, folder / "val.npy")
         pictures, val_pictures = Rows(folder / "train.npy"), Rows(folder / "val.npy")

@@ -35,7 +35,7 @@ def main() -> None:
     names = sorted(set(breeds))
 
     name = f"transfer_{variant}"
-    with all_devices(settings.batch_size):
+    with all_devices(settings.batch_size, len(val_breeds)):
         head = head_network(features.shape[1], len(names), settings.dense_units, settings.dropout)
         training = training_batches(features, encode(breeds, names), len(names), settings, params.seed)
         validation = validation_batches(val_features, encode(val_breeds, names), len(names), settings.batch_size)

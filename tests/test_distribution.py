@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
+import yaml
 from two_devices import CASES, SETTINGS
 
 from stages.lib.datasets import shares_of_devices
 from stages.lib.devices import all_devices, devices_for
-from stages.lib.errors import UserError
 from stages.lib.model_files import load_classifier
+from stages.lib.pictures import read_picture
 
 ROOT = Path(__file__).resolve().parent.parent
 ALIKE = [case for case in CASES if "dropout" not in case]
@@ -107,8 +109,20 @@ def test_a_training_on_two_devices_that_is_killed_goes_on_to_the_same_bytes(runs
 
 def test_a_batch_is_divided_among_as_many_devices_as_get_equal_shares():
     visible = ["a", "b", "c", "d"]
-    assert [len(devices_for(size, visible)) for size in (32, 30, 7, 2, 1)] == [4, 3, 1, 2, 1]
-    assert devices_for(30, visible) == ["a", "b", "c"]
+    assert [len(devices_for(size, 100, visible)) for size in (32, 30, 7, 2, 1)] == [4, 3, 1, 2, 1]
+    assert devices_for(30, 100, visible) == ["a", "b", "c"]
+
+
+def test_fewer_devices_train_where_val_has_fewer_than_two_pictures_for_each(capsys):
+    visible = ["a", "b", "c", "d"]
+    assert [len(devices_for(24, val, visible)) for val in (8, 7, 6, 5, 4, 3, 1)] == [4, 3, 3, 2, 2, 1, 1]
+    assert devices_for(32, 7, visible) == ["a", "b"], "32 can't be divided by the three that val is enough for"
+    with all_devices(32, 3, ["CPU:0", "CPU:1"]):
+        assert not tf.distribute.has_strategy()
+    said = capsys.readouterr().out
+    assert said == (
+        "devices: 1 of 2, so that a batch of 32 is divided equally, and each has two of val's 3 pictures at least\n"
+    )
 
 
 @pytest.mark.parametrize("devices", [2, 3, 4, 8])
@@ -121,11 +135,63 @@ def test_each_picture_of_val_is_in_one_share_and_no_share_is_empty(devices):
         assert min(sizes) >= 1
         assert max(sizes) - min(sizes) <= 1
         assert len(set(sizes[:devices])) == 1
-    with pytest.raises(UserError, match=rf"val has {2 * devices - 1} pictures.*too few for {devices} devices"):
-        shares_of_devices(np.arange(2 * devices - 1), 16, devices)
+
+
+# What a stage is run by, so that TensorFlow has so many devices when it starts
+ON_DEVICES = """
+import runpy, sys
+import tensorflow as tf
+count, sys.argv = int(sys.argv[1]), sys.argv[2:]
+processor = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * count)
+runpy.run_module(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def run_on_devices(first_run, tmp_path_factory):
+    """Run a stage that trains on so many devices; what it printed, its history, and what its model says of test."""
+    repository, *_ = first_run
+
+    def run_on(devices, stage, precision):
+        folder = tmp_path_factory.mktemp("stage")
+        params = yaml.safe_load((repository.root / "params.yaml").read_text())
+        params["precision"] = precision
+        for section in ("train_scratch", "transfer", "finetune"):
+            params[section]["dropout"] = 0
+        (folder / "params.yaml").write_text(yaml.safe_dump(params))
+        (folder / "data").symlink_to(repository.root / "data")
+        (folder / "models").mkdir()
+        (folder / "models/transfer_augmented.keras").symlink_to(repository.root / "models/transfer_augmented.keras")
+        done = subprocess.run(
+            [sys.executable, "-c", ON_DEVICES, str(devices), *f"stages.{stage}".split()],
+            cwd=folder, capture_output=True, text=True, timeout=600,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        name = stage.replace("train_", "").replace(" ", "_")
+        files = sorted((repository.root / "data/prepared/test").rglob("*.png"))
+        said = load_classifier(folder / f"models/{name}.keras").network(
+            np.stack([read_picture(file) for file in files])
+        )
+        return done.stdout, pd.read_csv(folder / f"plots/history/{name}.csv"), said.numpy()
+
+    return run_on
+
+
+# Rounding to 8 bits of bfloat16 is up to 0.004, relative; a history is written with 6 digits.
+@pytest.mark.parametrize(("precision", "rounding"), [("float32", 1e-5), ("mixed_bfloat16", 5e-3)])
+@pytest.mark.parametrize("stage", ["train_scratch augmented", "transfer augmented", "finetune"])
+def test_a_stage_makes_of_two_devices_what_it_makes_of_one(run_on_devices, stage, precision, rounding):
+    _, one, said_by_one = run_on_devices(1, stage, precision)
+    printed, two, said_by_two = run_on_devices(2, stage, precision)
+    assert "devices: 2 of 2" in printed
+    assert one["loss"].nunique() == len(one), "nothing was trained"
+    assert relative(one.to_numpy()[:, LOSSES], two.to_numpy()[:, LOSSES]) <= rounding
+    np.testing.assert_allclose(said_by_two, said_by_one, atol=rounding)
 
 
 def test_with_one_device_there_is_no_strategy_and_nothing_is_said(capsys):
-    with all_devices(32, ["CPU:0"]):
+    with all_devices(32, 33, ["CPU:0"]):
         assert not tf.distribute.has_strategy()
     assert capsys.readouterr().out == ""

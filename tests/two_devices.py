@@ -80,7 +80,7 @@ def train_case(case: str, devices: int, quiet: bool = True):
     settings = SETTINGS.model_copy(update=changes)
     keras.utils.clear_session()
     set_seed(1)
-    with all_devices(settings.batch_size, visible_devices()[:devices]):
+    with all_devices(settings.batch_size, VALIDATED, visible_devices()[:devices]):
         assert tf.distribute.get_strategy().num_replicas_in_sync == devices
         model, part = make(kind, settings.dropout)
         inputs, labels = pictures(part.input_shape[1:])

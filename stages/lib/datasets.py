@@ -10,7 +10,6 @@ import tensorflow as tf
 from sklearn.utils.class_weight import compute_sample_weight
 
 from stages.lib.arrays import Rows
-from stages.lib.errors import UserError
 from stages.lib.params import Training
 
 
@@ -103,18 +102,13 @@ def validation_batches(
 
 
 def shares_of_devices(order: np.ndarray, batch_size: int, devices: int) -> list[np.ndarray]:
-    """Cut ``order`` into shares, of which each device in turn gets one, whose sizes differ by 1 at most.
+    """Cut ``order``, of two pictures a device at least, into shares whose sizes differ by 1 at most.
+
+    Each device in turn gets one.
 
     TensorFlow's own division of a last batch may leave a device without a picture, over which its convolutions stumble.
     The first share of each device has the same size, as Keras takes the mean over them to see what they look like.
-
-    Raises `UserError` where there are fewer than two pictures a device.
     """
-    if len(order) < 2 * devices:
-        raise UserError(
-            f"val has {len(order)} pictures, which is too few for {devices} devices. Show TensorFlow fewer of them, as "
-            "with CUDA_VISIBLE_DEVICES=0."
-        )
     rounds = min(max(2, math.ceil(len(order) / batch_size)), len(order) // devices)
     size, larger = divmod(len(order), rounds * devices)
     sizes = [size + 1] * larger + [size] * (rounds * devices - larger)

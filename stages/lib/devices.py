@@ -13,24 +13,31 @@ def visible_devices() -> list[str]:
     return [device.name for device in found]
 
 
-def devices_for(batch_size: int, visible: Sequence[str]) -> list[str]:
-    """As many of ``visible``, from the first on, as a batch can be divided among without a rest.
+def devices_for(batch_size: int, val_pictures: int, visible: Sequence[str]) -> list[str]:
+    """As many of ``visible``, from the first on, as a batch divides among without a rest, and val with two for each.
 
     The gradient is the mean over the devices of each one's mean over its pictures, so their shares have to be equal.
+    What val needs is said at `shares_of_devices`.
     """
-    return list(visible[: max(count for count in range(1, len(visible) + 1) if batch_size % count == 0)])
+    most = max(1, min(len(visible), val_pictures // 2))
+    return list(visible[: max(count for count in range(1, most + 1) if batch_size % count == 0)])
 
 
-def all_devices(batch_size: int, visible: Sequence[str] | None = None) -> contextlib.AbstractContextManager:
+def all_devices(
+    batch_size: int, val_pictures: int, visible: Sequence[str] | None = None
+) -> contextlib.AbstractContextManager:
     """The scope in which to make and train a network, so that `visible_devices` train it together.
 
     They have the same weights, and each takes its share of every batch, whose ``batch_size`` counts pictures of all
     devices. With one device the scope does nothing at all.
     """
     visible = visible_devices() if visible is None else visible
-    devices = devices_for(batch_size, visible)
+    devices = devices_for(batch_size, val_pictures, visible)
     if len(visible) > 1:
-        print(f"devices: {len(devices)} of {len(visible)}, as a batch of {batch_size} can be divided among equally")
+        print(
+            f"devices: {len(devices)} of {len(visible)}, so that a batch of {batch_size} is divided equally, and each "
+            f"has two of val's {val_pictures} pictures at least"
+        )
     return _together(tuple(devices)).scope() if len(devices) > 1 else contextlib.nullcontext()
 
 
