@@ -62,7 +62,7 @@ def train_on_sizes(
             drawn = list(draw_photos(photos, labels, np.random.default_rng(own_seed)))
             for size, rows in enumerate(drawn):
                 head = train_head(
-                    train.features[rows],
+                    train.features.only(rows),
                     labels[rows],
                     val_features,
                     val_labels,

@@ -35,6 +35,16 @@ def test_rows_are_those_of_the_array_in_any_order(tmp_path_factory, indices):
     np.testing.assert_array_equal(rows[np.array(indices, int)], whole[np.array(indices, int)])
 
 
+def test_some_rows_and_some_of_these_are_those_of_the_array(tmp_path):
+    whole = np.random.default_rng(1).random((10, 4))
+    np.save(tmp_path / "a.npy", whole)
+    some = Rows(tmp_path / "a.npy").only(np.array([9, 2, 2, 5]))
+    assert (some.shape, some.dtype, len(some)) == ((4, 4), whole.dtype, 4)
+    np.testing.assert_array_equal(some[:], whole[[9, 2, 2, 5]])
+    np.testing.assert_array_equal(some[np.array([3, 0])], whole[[5, 9]])
+    np.testing.assert_array_equal(some.only(np.array([0, 3]))[:], whole[[9, 5]])
+
+
 @pytest.mark.parametrize("count", [2, 4])
 def test_a_file_with_other_rows_than_announced_is_a_mistake(tmp_path, count):
     with (

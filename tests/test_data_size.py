@@ -1,6 +1,8 @@
 """Would more photos help: nested draws with their views, scores on val, and words that claim no more than these."""
 
 import itertools
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from stages import data_size
 from stages.lib import charts, score_charts, training
+from stages.lib.arrays import Rows
 from stages.lib.data_size import SHARES, compare_sizes, in_words, p_of_gain
 from stages.lib.feature_rows import FeatureRows
 from stages.lib.params import Transfer
@@ -19,9 +22,9 @@ SETTINGS = Transfer(
 )  # fmt: skip
 
 
-def rows(split: str, photos: list[int], copies: int) -> FeatureRows:
-    """So many photos of each breed, then their views; the first feature says which photo a row shows, the others which
-    breed.
+def rows(folder: Path, split: str, photos: list[int], copies: int) -> FeatureRows:
+    """So many photos of each breed, then their views, in ``folder``; the first feature says which photo a row shows,
+    the others which breed.
     """
     names = [
         (f"{split}/{breed}/{number}", breed) for breed, n in zip(BREEDS, photos, strict=True) for number in range(n)
@@ -31,8 +34,8 @@ def rows(split: str, photos: list[int], copies: int) -> FeatureRows:
     features = np.eye(3)[[BREEDS.index(breed) for breed in breeds]]
     number = [names.index(name) + (1000 if split == "val" else 0) for name in shown]
     is_view = np.arange(len(shown)) >= len(names)
-    features = np.column_stack([number, features]).astype(np.float32)
-    return FeatureRows(features, breeds, [photo for photo, _ in shown], is_view)
+    np.save(folder / f"{split}.npy", np.column_stack([number, features]).astype(np.float32))
+    return FeatureRows(Rows(folder / f"{split}.npy"), breeds, [photo for photo, _ in shown], is_view)
 
 
 # Which photos are drawn
@@ -70,8 +73,8 @@ def few_trainings(monkeypatch):
 
 
 @pytest.mark.usefixtures("few_trainings")
-def test_heads_are_trained_on_the_draws_and_steered_and_scored_by_val(monkeypatch):
-    train, val = rows("train", [8, 8, 4], copies=2), rows("val", [2, 3, 1], copies=0)
+def test_heads_are_trained_on_the_draws_and_steered_and_scored_by_val(monkeypatch, tmp_path):
+    train, val = rows(tmp_path, "train", [8, 8, 4], copies=2), rows(tmp_path, "val", [2, 3, 1], copies=0)
     original, seen = training.train, []
 
     def spy(head, batches, steering, settings, **options):
@@ -92,8 +95,8 @@ def test_heads_are_trained_on_the_draws_and_steered_and_scored_by_val(monkeypatc
 
 
 @pytest.mark.usefixtures("few_trainings")
-def test_the_same_seed_gives_the_same_answers():
-    train, val = rows("train", [8, 8, 4], copies=0), rows("val", [20, 20, 20], copies=0)
+def test_the_same_seed_gives_the_same_answers(tmp_path):
+    train, val = rows(tmp_path, "train", [8, 8, 4], copies=0), rows(tmp_path, "val", [20, 20, 20], copies=0)
     val = val._replace(features=np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32))  # half of it guessed
     first, again = (data_size.train_on_sizes(train, val, BREEDS, SETTINGS, seed=4)[0] for _ in range(2))
     assert first.tolist() == again.tolist()
@@ -123,6 +126,15 @@ def test_the_test_of_single_trainings_is_mcnemars(gains):
 @pytest.mark.parametrize("gains", [[1.0], [0.0, 0.0, 0.0], [1.0, -1.0]])
 def test_no_gain_and_one_photo_tell_nothing(gains):
     assert p_of_gain(np.array(gains), seed=0) == 1
+
+
+def test_the_test_of_many_photos_takes_little_memory():
+    gains = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], 2000)
+    tracemalloc.start()
+    p_of_gain(gains, seed=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50 * 2**20, "all resamples at once would be 1.2 GB"
 
 
 def made_up(half: list[float], everything: list[float], photos: int = 40) -> dict:

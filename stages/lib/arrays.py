@@ -38,15 +38,17 @@ def write_rows(
 
 
 class Rows:
-    """The rows of a .npy file, read from disk whenever they are asked for: ``rows[indices]``.
+    """The rows of a .npy file, or some of them, read from disk whenever they are asked for: ``rows[indices]``.
 
     The file is mapped for one read at a time, because all that was ever touched of a mapping counts as memory in use.
     """
 
-    def __init__(self, path: Path):
-        self._path = path
+    def __init__(self, path: Path, only: np.ndarray | None = None):
+        """``only`` has the places, int (n,), of the rows that there shall be; None for all of them."""
+        self._path, self._only = path, only
         mapped = self._map()
-        self.shape, self.dtype = mapped.shape, mapped.dtype
+        self.shape = mapped.shape if only is None else (len(only), *mapped.shape[1:])
+        self.dtype = mapped.dtype
 
     def _map(self) -> np.ndarray:
         return np.load(self._path, mmap_mode="r", allow_pickle=False)
@@ -55,4 +57,8 @@ class Rows:
         return self.shape[0]
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
-        return self._map()[indices]
+        return self._map()[indices if self._only is None else self._only[indices]]
+
+    def only(self, indices: np.ndarray) -> "Rows":
+        """The rows at ``indices``, int (n,), alone; they stay on disk."""
+        return Rows(self._path, indices if self._only is None else self._only[indices])

@@ -4,11 +4,12 @@ import keras
 import numpy as np
 
 from stages.lib import classifiers, datasets, training
+from stages.lib.arrays import Rows
 from stages.lib.params import Transfer
 
 
 def train_head(
-    features: np.ndarray,
+    features: np.ndarray | Rows,
     labels: np.ndarray,
     val_features: np.ndarray,
     val_labels: np.ndarray,
@@ -20,7 +21,7 @@ def train_head(
     """Train a head as the stage `transfer` does, without its progress bar and checkpoint.
 
     Args:
-        features: float32 (n, channels), to train on.
+        features: float32 (n, channels), to train on, in memory or on disk.
         labels: int (n,) in [0, classes).
         val_features: float32 (m, channels), which steer the training.
         val_labels: int (m,), likewise.
