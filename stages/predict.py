@@ -44,24 +44,21 @@ def parse_arguments() -> argparse.Namespace:
 
 def predict(
     classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None, engine: Engine
-) -> tuple[list[dict], list[Fault]]:
-    """Answer all ``files``; of more than one batch, a progress bar on stderr tells how far it is.
+) -> Iterator[tuple[list[dict], list[Fault]]]:
+    """Answer ``files`` batch by batch: the `answer` to each photo, and the files that are no photos.
 
-    Returns:
-        the `answer` to each photo, and the files that are no photos.
+    Of more than one batch, a progress bar on stderr tells how far it is, unless answers that are printed do.
     """
 
     def ask(classifier: Classifier, files: list[Path]) -> Iterator[tuple[list[dict], list[Fault]]]:
         for batch in answer_in_batches(classifier, files, max_pixels, threshold, BATCH_SIZE):
             yield batch.answers, batch.faults  # without its pictures, which may come from another machine
 
-    answers, faults = [], []
-    with tqdm(desc="predict", total=len(files), unit="photo", mininterval=1, disable=len(files) <= BATCH_SIZE) as bar:
-        for found, refused in engine.batches(classifier, ask, [files], BATCH_SIZE):
-            answers += found
-            faults += refused
-            bar.update(len(found) + len(refused))
-    return answers, faults
+    quiet = len(files) <= BATCH_SIZE or sys.stdout.isatty()
+    with tqdm(desc="predict", total=len(files), unit="photo", mininterval=1, disable=quiet) as bar:
+        for answers, faults in engine.batches(classifier, ask, [files], BATCH_SIZE):
+            yield answers, faults
+            bar.update(len(answers) + len(faults))
 
 
 def print_answers(answers: list[dict], threshold: Threshold | None) -> None:
@@ -81,6 +78,24 @@ def print_answers(answers: list[dict], threshold: Threshold | None) -> None:
             print(f"  and {len(breeds) - BEST} more with {rest:.1%} together")
 
 
+class JsonList:
+    """Prints a list, a few members at a time, as `json.dumps` with an indent of 2 would all of it."""
+
+    def __init__(self) -> None:
+        self._printed = 0
+
+    def print(self, members: list[dict]) -> None:
+        """Print some more members."""
+        for member in members:
+            text = json.dumps(member, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+            print("[\n  " if self._printed == 0 else ",\n  ", text, sep="", end="")
+            self._printed += 1
+
+    def end(self) -> None:
+        """Close the list."""
+        print("\n]" if self._printed else "[]")
+
+
 def main() -> int:
     """Run the command."""
     sys.stdout.reconfigure(errors="backslashreplace")  # names need not be UTF-8
@@ -90,12 +105,16 @@ def main() -> int:
     evaluation = read_evaluation()
     path = find_model(arguments.model, evaluation)
     trained = load_model(path, evaluation)
+    printed, faults = JsonList(), []
     with start_engine(params.compute.engine, params.compute.address) as engine:
-        answers, faults = predict(trained.classifier, files, params.data.max_pixels, trained.threshold, engine)
+        for answers, refused in predict(trained.classifier, files, params.data.max_pixels, trained.threshold, engine):
+            faults += refused
+            if arguments.json:
+                printed.print(answers)
+            else:
+                print_answers(answers, trained.threshold)
     if arguments.json:
-        print(json.dumps(answers, indent=2, ensure_ascii=False))
-    else:
-        print_answers(answers, trained.threshold)
+        printed.end()
     for fault in faults:
         print(f"not read: {fault}", file=sys.stderr)
     return 1 if faults else 0

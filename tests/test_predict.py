@@ -1,0 +1,93 @@
+"""What predict prints, and when: as each batch is answered, so that no number of photos is too many."""
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import keras
+import pytest
+
+from stages import predict
+from stages.lib.engines import LocalEngine
+from stages.lib.errors import run
+from stages.lib.model_files import Classifier, save_classifier
+
+PHOTOS = 70  # three batches
+
+
+@pytest.fixture
+def place(tmp_path, draw_photo, write_params, monkeypatch):
+    """A folder of photos with a file that is none, and a model that nobody trained."""
+    (tmp_path / "photos").mkdir()
+    for number in range(PHOTOS):
+        draw_photo(number, (40, 40)).save(tmp_path / f"photos/{number:02}.png")
+    (tmp_path / "photos/40 no photo.png").write_text("a text")
+    write_params(tmp_path / "params.yaml")
+    keras.utils.set_random_seed(1)
+    network = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    network.add(keras.layers.Softmax(dtype="float32", name="probabilities"))
+    save_classifier(Classifier(network, ["Löwchen", "Pug"], "crop"), tmp_path / "it.keras")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(monkeypatch, *options):
+    monkeypatch.setattr(sys, "argv", ["predict", "photos", "--model", "it.keras", *options])
+    with pytest.raises(SystemExit) as ended:
+        run(predict.main)
+    return ended.value.code
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
+@pytest.mark.usefixtures("place")
+def test_the_answers_of_a_batch_are_printed_before_the_next_one_is_asked(monkeypatch, capsys, options):
+    printed = []
+
+    class Watched(LocalEngine):
+        def batches(self, *arguments):
+            for found in super().batches(*arguments):
+                printed.append(capsys.readouterr().out)
+                yield found
+
+    @contextmanager
+    def start_watched(engine, address):  # noqa: ARG001
+        yield Watched()
+
+    monkeypatch.setattr(predict, "start_engine", start_watched)
+    assert call(monkeypatch, *options) == 1
+    printed.append(capsys.readouterr().out)
+    assert [text.count(".png") for text in printed] == [0, 32, 31, 7]
+
+
+@pytest.mark.usefixtures("place")
+def test_json_is_one_list_of_all_answers_in_order(monkeypatch, capsys):
+    assert call(monkeypatch, "--json") == 1
+    out, err = capsys.readouterr()
+    answers = json.loads(out)
+    assert [answer["photo"] for answer in answers] == [f"photos/{number:02}.png" for number in range(PHOTOS)]
+    assert out == json.dumps(answers, indent=2, ensure_ascii=False) + "\n"
+    assert "not read: photos/40 no photo.png: " in err
+
+
+@pytest.mark.parametrize("members", [[], [{"photo": "a\u2028b\nc", "breeds": []}], [{"a": [1, 2]}, {"b": {"c": None}}]])
+def test_a_list_that_is_printed_piece_by_piece_is_what_json_would_make_of_it(capsys, members):
+    printed = predict.JsonList()
+    for member in members:
+        printed.print([member])
+    printed.print([])
+    printed.end()
+    assert capsys.readouterr().out == json.dumps(members, indent=2, ensure_ascii=False) + "\n"
+
+
+def test_when_nobody_reads_on_it_ends_without_a_traceback(place, root):
+    (place / "stages").symlink_to(root / "stages")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.predict", "photos", "--model", "it.keras"],
+        cwd=place, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    process.stdout.close()
+    complaints = process.stderr.read()
+    assert process.wait(300) == 1
+    assert "Traceback" not in complaints
+    assert "BrokenPipe" not in complaints
