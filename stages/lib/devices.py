@@ -28,15 +28,19 @@ def all_devices(
 ) -> contextlib.AbstractContextManager:
     """The scope in which to make and train a network, so that `visible_devices` train it together.
 
-    They have the same weights, and each takes its share of every batch, whose ``batch_size`` counts pictures of all
-    devices. With one device the scope does nothing at all.
+    They have the same weights, and each takes its share of every batch. With one device the scope does nothing at all.
+
+    Args:
+        batch_size: pictures in a batch, of all devices together.
+        val_pictures: how many pictures there are in val.
+        visible: TensorFlow's names of devices; None for `visible_devices`.
     """
     visible = visible_devices() if visible is None else visible
     devices = devices_for(batch_size, val_pictures, visible)
     if len(visible) > 1:
         print(
-            f"devices: {len(devices)} of {len(visible)}, so that a batch of {batch_size} is divided equally, and each "
-            f"has two of val's {val_pictures} pictures at least"
+            f"devices: {len(devices)} of {len(visible)}; a batch of {batch_size} has to be divided equally, and val, "
+            f"of {val_pictures} pictures, needs two for each"
         )
     return _together(tuple(devices)).scope() if len(devices) > 1 else contextlib.nullcontext()
 
