@@ -205,8 +205,11 @@ def test_what_kills_whoever_reads_it_is_not_tried_for_ever(engine, numbers, tmp_
         if int(file.read_text()) == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with pytest.raises(UserError, match="The Ray cluster lost a part of the work 4 times, or was lost itself"):
+    lost = "The Ray cluster lost a part of the work 4 times, or was lost itself"
+    with pytest.raises(UserError, match=lost):
         engine.map(kill, numbers, "test", tmp_path)
+    with pytest.raises(UserError, match=lost):
+        list(engine.batches(None, lambda _, files: map(kill, files), [numbers], 1))
 
 
 def test_a_node_that_is_lost_costs_no_photo(cluster, engine, numbers, tmp_path):
@@ -285,7 +288,7 @@ def test_a_node_with_another_version_is_named(engine, numbers, tmp_path, monkeyp
 
     here = ray_engine._versions() | {"pillow": "1.0"}
     monkeypatch.setattr(ray_engine, "_versions", lambda: here)
-    with pytest.raises(UserError, match=r"or results would differ: .*pillow 1\.0.*with pillow \d+\.\d+\.\d+\.$"):
+    with pytest.raises(UserError, match=r"results would differ\. Received: .* with pillow \d+\.\d+\.\d+, here 1\.0\.$"):
         engine.map(lambda _: 0, numbers, "test", tmp_path)
 
 
@@ -333,6 +336,57 @@ def test_an_address_without_a_cluster_is_one_line(photos, tmp_path, write_params
         f"error: compute.address must be where a Ray cluster is. Received: {address}, where nothing answers "
         f"(Connection refused): {REMEDY}\n"
     )
+
+
+ASK = """
+import sys
+from pathlib import Path
+from stages.lib.engines import start_engine
+with start_engine("ray", sys.argv[1]) as engine:
+    print(engine.map(lambda file: file.name, [Path("a"), Path("b")], "test", Path("home")))
+"""
+
+
+@pytest.fixture
+def with_a_token(environment, tmp_path, monkeypatch):  # noqa: ARG001
+    """The address of a cluster that wants a token, which is in the folder home."""
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
+    (tmp_path / "home/.ray").mkdir(parents=True)
+    (tmp_path / "home/.ray/auth_token").write_text("f" * 64)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    address = f"127.0.0.1:{free_port()}"
+    command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus=1"]
+    options = ["--node-ip-address=127.0.0.1", f"--port={address.partition(':')[2]}", "--include-dashboard=false"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in process.stdout:
+        if "will now block forever" in line:
+            break
+    else:
+        pytest.fail("the cluster did not start")
+    yield address
+    process.terminate()
+    process.communicate(timeout=60)
+
+
+def test_a_cluster_with_a_token_is_used_by_who_has_it_and_others_are_told(with_a_token, tmp_path):
+    def ask(**environment):
+        return subprocess.run(
+            [sys.executable, "-c", ASK, with_a_token], cwd=tmp_path, env=os.environ | environment,
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+
+    assert ask().stdout == "['a', 'b']\n"
+    (tmp_path / "empty").mkdir()
+    for refused in (ask(HOME=str(tmp_path / "empty")), ask(RAY_AUTH_MODE="disabled")):
+        assert refused.returncode == 1
+        last = refused.stderr.splitlines()[-1]
+        assert last.startswith(
+            "stages.lib.errors.UserError: compute.address must be where a Ray cluster is. Received: "
+        )
+        assert last.endswith(
+            f"{REMEDY} If that one has a token, this machine needs it in ~/.ray/auth_token, and RAY_AUTH_MODE=token."
+        )
 
 
 @pytest.mark.parametrize("engine", ["local", "ray"])

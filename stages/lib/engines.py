@@ -20,6 +20,9 @@ class Engine(Protocol):
             files: that exist, or did a moment ago.
             what: the progress bar's name.
             folder: an empty one.
+
+        Raises what ``function`` does, and `UserError` where a node can't do the same as this machine, or is lost again
+        and again.
         """
 
     def batches(
@@ -40,6 +43,8 @@ class Engine(Protocol):
             sets: of files; no batch spans two of them.
             batch_size: files.
             shards: an empty folder for results that are too large to be sent; None where they are small.
+
+        Raises what ``work`` does, and `UserError` as `map` does.
         """
 
 

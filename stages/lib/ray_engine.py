@@ -15,7 +15,7 @@ import traceback
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,9 @@ PHOTOS_A_PART = 32
 BATCHES_A_PART = 4
 RETRIES = 3  # of a part whose process or node is lost; a photo that kills whoever reads it is not tried for ever
 ANSWERS_WITHIN = 5  # seconds, for an address where a cluster is
-PACKAGES = ("keras", "numpy", "pillow", "pillow-heif", "tensorflow")  # which decide what is computed
+PACKAGES = (  # which decide what is computed
+    "ai-edge-litert", "imagehash", "keras", "numpy", "onnxruntime", "pillow", "pillow-heif", "scipy", "tensorflow",
+)  # fmt: skip
 
 
 class _Reply(NamedTuple):
@@ -48,7 +50,13 @@ class _Reply(NamedTuple):
 
 @functools.cache
 def _versions() -> dict[str, str]:
-    return {package: version(package) for package in PACKAGES}
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
 
 
 def _enter(root: str, folder: Path | None, node: str) -> None:
@@ -136,12 +144,12 @@ def _check(reply: _Reply) -> None:
             raise UserError(_not_shared(reply.node, file))
     if reply.error is not None:
         raise reply.error
-    differs = [f"{name} {reply.versions[name]}" for name, here in _versions().items() if reply.versions[name] != here]
+    here = _versions()
+    differs = [f"{name} {number}, here {here[name]}" for name, number in reply.versions.items() if number != here[name]]
     if differs:
-        here = ", ".join(f"{name} {number}" for name, number in _versions().items())
         raise UserError(
-            f"Every node must have what requirements.txt pins, or results would differ: {here}. Received: {reply.node} "
-            f"with {', '.join(differs)}."
+            f"Every node must have what requirements.txt pins, or results would differ. Received: {reply.node} with "
+            f"{'; '.join(differs)}."
         )
 
 
@@ -230,9 +238,12 @@ def _connect(address: str) -> None:
             ) from None
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError) as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        found = "no node of one runs on this machine" if address == "auto" else first_line.rstrip(".")
+    except (OSError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
+        if address == "auto":
+            found = "no node of one runs on this machine"
+        else:
+            found = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            remedy += " If that one has a token, this machine needs it in ~/.ray/auth_token, and RAY_AUTH_MODE=token."
         raise UserError(
             f"compute.address must be where a Ray cluster is. Received: {address}, and {found}: {remedy}"
         ) from None
