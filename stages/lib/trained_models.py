@@ -64,7 +64,7 @@ def find_model(model: str | None, evaluation: dict[str, Any]) -> Path:
 
 def find_name(path: Path, evaluation: dict[str, Any]) -> str | None:
     """Which of the five models a file under models is, in whatever format; None where it is another one."""
-    place, models = path.resolve(), paths.MODELS.resolve()
+    place, models = path.parent.resolve() / path.name, paths.MODELS.resolve()  # the file may be a link to DVC's cache
     if path.suffix in READERS:
         return evaluation.get("best") if place.parent == models / "exported" else None
     return path.stem if path.stem in MODELS and place == models / path.name else None
