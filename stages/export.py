@@ -11,7 +11,6 @@ Alone   python -m stages.export
 Fails   where an exported model gives another answer than Keras' to any photo, and it was no tie
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from stages.lib.outputs import whole_folder, write_json
 from stages.lib.pictures import find_pictures
 from stages.lib.predictions import predict_pictures
 from stages.lib.selective import is_sure
+from stages.lib.trained_models import find_model, read_evaluation
 from stages.lib.view_averaging import average_views
 
 FOLDER = paths.MODELS / "exported"
@@ -88,10 +88,10 @@ def tell_difference(file: str, photo: str, breeds: list[str], expected: np.ndarr
 
 def main() -> None:
     """Run the stage."""
-    evaluation = json.loads((paths.METRICS / "evaluate.json").read_text(encoding="utf-8"))
-    best, threshold = evaluation["best"], evaluation[evaluation["best"]]["threshold"]
-    source = paths.MODELS / f"{best}.keras"
-    views = evaluation["views"]
+    evaluation = read_evaluation()
+    source = find_model(None, evaluation)  # the best
+    best, views = evaluation["best"], evaluation["views"]
+    threshold = evaluation[best]["threshold"]
     classifier = load_classifier(source)
     classifier = classifier._replace(network=average_views(classifier.network, views))
     files, _ = find_pictures(paths.PREPARED / "test")

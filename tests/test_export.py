@@ -154,6 +154,27 @@ def test_the_stage_measures_parity_size_and_time_of_each_format(made):
     assert list(made.rglob("*.partial*")) == []
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "There is no metrics/evaluate.json to tell the best model: run `dvc repro` first."),
+        ("<<<<<<< HEAD", "metrics/evaluate.json is not as evaluate wrote it ("),
+        ('{"best": "finetune", "views": 1, "finetune": {"threshold": 0.5}}', "models/finetune.keras is not here: "),
+    ],
+)
+def test_the_stage_before_evaluate_and_what_it_reads_is_one_clear_line(
+    tmp_path, run_stage, capsys, contents, content, told
+):
+    if content is not None:
+        (tmp_path / "metrics").mkdir()
+        (tmp_path / "metrics/evaluate.json").write_text(content)
+    before = contents(tmp_path)
+    assert run_stage(export.main, tmp_path) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {told}")
+    assert contents(tmp_path) == before
+
+
 # In a repository
 
 
