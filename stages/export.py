@@ -3,8 +3,8 @@
 Reads   metrics/evaluate.json: which model is best, its threshold for "not sure", how many views it averages;
         models/<best>.keras; data/prepared/test, on whose photos all are compared with each other. evaluate has made
         every choice by then: nothing is fitted, chosen or scored here, and the photos' breeds are not looked at
-Makes   models/exported/best.onnx, best.tflite and best-float16.tflite, each with breeds and threshold inside, and the
-        averaging of `evaluate.views`;
+Makes   models/exported/best.onnx, best.tflite and best-float16.tflite, each with breeds and threshold inside, the
+        averaging of `evaluate.views`, and the sha256 of the .keras file that it was made from;
         metrics/export.json: how far their probabilities are from Keras', and the share of equal answers;
         metrics/costs/export.json: size, and milliseconds a photo; the milliseconds differ from run to run
 Alone   python -m stages.export
@@ -99,7 +99,8 @@ def main() -> None:
     spent = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **time_network(classifier)}}
     parities, complaints = {}, []
     with whole_folder(FOLDER, len(FORMATS)) as folder:
-        save_all(classifier, exported.describe(classifier, best, threshold, views), folder)
+        about = exported.describe(classifier, best, exported.hash_file(source), threshold, views)
+        save_all(classifier, about, folder)
         for name, (file, tie) in FORMATS.items():
             again = exported.load_exported(folder / file).classifier
             found = predict_pictures(again.network, files, name)[0]

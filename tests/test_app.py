@@ -30,7 +30,6 @@ from stages import app, predict
 from stages.lib import page_content
 from stages.lib.answers import answer_in_batches, read_photos
 from stages.lib.errors import UserError, run
-from stages.lib.exported import About, OnnxNetwork
 from stages.lib.model_files import Classifier, save_classifier
 from stages.lib.trained_models import Threshold, Trained, load_model
 
@@ -299,19 +298,6 @@ def test_a_network_that_is_not_kerass_has_no_heat(folder, trained):
     assert page_content.render_answers(found, None).count("<img") == 1
 
 
-def test_the_model_of_an_exported_file_is_the_best_one_only_where_export_wrote_it(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    best = EVALUATION["best"]
-    threshold = EVALUATION[best]["threshold"]
-    about = About(model=best, description="", breeds=BREEDS, resize="crop", threshold=threshold, views=1)
-    exported = type("Read", (), {"classifier": Classifier(None, BREEDS, "crop"), "about": about})
-    monkeypatch.setattr("stages.lib.trained_models.load_exported", lambda _: exported)
-    assert load_model(Path("models/exported/best.onnx"), EVALUATION).name == "scratch_plain"
-    assert load_model(Path("best.onnx"), EVALUATION) == (exported.classifier, None, Threshold(threshold), None)
-    exported.about = about.model_copy(update={"model": "finetune"})  # exported before another one was best
-    assert load_model(Path("models/exported/best.onnx"), EVALUATION).name is None
-
-
 @pytest.mark.parametrize("content", ["<<<<<<< HEAD\nstages:\n=======\n", "stages: [", "{"])
 def test_a_file_of_the_pipeline_that_can_not_be_read_is_one_line(trained, tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
@@ -334,7 +320,6 @@ def test_averaged_views_are_explained_by_the_network_as_it_is_saved(folder, tmp_
     assert photo["heat"] is not None
     assert read.as_saved.inputs[0].shape == read.classifier.network.inputs[0].shape
     assert len(read.classifier.network.operations) > len(read.as_saved.operations)
-    assert OnnxNetwork  # the class that has no gradients
 
 
 # The page in a browser

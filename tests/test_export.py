@@ -3,6 +3,7 @@
 With all backbones as a whole: EXPORT_BACKBONES=all pytest tests/test_export.py
 """
 
+import hashlib
 import json
 import os
 import pickle
@@ -29,6 +30,7 @@ from stages.lib.classifiers import head_network, join, scratch_network
 from stages.lib.errors import UserError
 from stages.lib.model_files import Classifier, load_classifier, save_classifier
 from stages.lib.models import MODELS
+from stages.lib.trained_models import load_model, read_evaluation
 from stages.lib.view_averaging import average_views
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]
@@ -93,7 +95,7 @@ def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> N
     """Export a network, and ask it and what was written about photos that are the darker the later they come."""
     save_classifier(Classifier(network, BREEDS, "crop"), folder / "it.keras")
     classifier = load_classifier(folder / "it.keras")
-    about = exported.describe(classifier, "transfer_plain", THRESHOLD)
+    about = exported.describe(classifier, "transfer_plain", exported.hash_file(folder / "it.keras"), THRESHOLD)
     export.save_all(classifier, about, folder)
     noise = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3))
     darker = (noise // np.arange(1, 5).reshape(4, 1, 1, 1)).astype(np.uint8)
@@ -230,8 +232,24 @@ def test_onnx_tells_what_it_is_to_any_reader(made):
     told = {entry.key: json.loads(entry.value) for entry in proto.metadata_props if entry.key != "sha256"}
     assert (told.pop("breeds"), told.pop("threshold"), told.pop("resize")) == (BREEDS, THRESHOLD, "pad")
     assert told.pop("description") == proto.doc_string
-    assert told == {"model": "scratch_plain", "views": 1}
+    digest = hashlib.sha256((made / "models/scratch_plain.keras").read_bytes()).hexdigest()
+    assert told == {"model": "scratch_plain", "keras_sha256": digest, "views": 1}
     assert {each.domain: each.version for each in proto.opset_import}[""] == exported.OPSET
+
+
+@each_format
+def test_an_exported_file_is_known_as_long_as_the_model_that_it_was_made_from_is_the_same(
+    made, tmp_path, monkeypatch, name
+):
+    shutil.copytree(made / "models", tmp_path / "models")
+    shutil.copytree(made / "metrics", tmp_path / "metrics")
+    monkeypatch.chdir(tmp_path)
+    path = Path("models/exported") / FILES[name]
+    assert load_model(path, read_evaluation()).name == "scratch_plain"
+    keras.utils.set_random_seed(2)
+    again = Classifier(scratch_network(SIDE, len(BREEDS), dropout=0.1), BREEDS, "pad")
+    save_classifier(again, Path("models/scratch_plain.keras"))
+    assert load_model(path, read_evaluation()).name is None
 
 
 @pytest.mark.parametrize("file", ["best.tflite", "best-float16.tflite"])
@@ -335,7 +353,7 @@ def test_predict_says_of_an_exported_model_without_a_threshold_that_it_is_never_
     tmp_path, root, draw_photo, monkeypatch, capsys
 ):
     classifier = Classifier(untrained(), BREEDS, "crop")
-    exported.save_onnx(classifier, exported.describe(classifier, "scratch_plain", None), tmp_path / "it.onnx")
+    exported.save_onnx(classifier, exported.describe(classifier, "scratch_plain", "0", None), tmp_path / "it.onnx")
     (tmp_path / "params.yaml").symlink_to(root / "params.yaml")
     draw_photo(1).save(tmp_path / "dog.png")
     monkeypatch.chdir(tmp_path)
@@ -440,7 +458,7 @@ def test_models_of_others_are_told_what_they_lack(made, tmp_path, complaint):
 @pytest.mark.parametrize("save", [exported.save_onnx, exported.save_tflite])
 def test_an_exported_model_whose_metadata_do_not_fit_is_one_clear_line(tmp_path, complaint, save, change, told):
     classifier = Classifier(untrained(), BREEDS, "crop")
-    about = exported.describe(classifier, "scratch_plain", 0.5).model_copy(update=change)
+    about = exported.describe(classifier, "scratch_plain", "0", 0.5).model_copy(update=change)
     path = tmp_path / ("it.onnx" if save is exported.save_onnx else "it.tflite")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # pydantic of what it did not check

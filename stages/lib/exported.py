@@ -42,6 +42,7 @@ class About(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     model: str  # one of the five
+    keras_sha256: str  # of the .keras file that it was made from, see `hash_file`
     description: str  # what goes in and what comes out, for people
     breeds: list[str]  # in the order of the probabilities
     resize: Literal["crop", "pad", "squash"]  # how photos are made square, see `to_square`
@@ -56,8 +57,22 @@ class Exported(NamedTuple):
     about: About
 
 
-def describe(classifier: Classifier, model: str, threshold: float | None, views: int = 1) -> About:
-    """What goes into the exported files of ``classifier``, which is called ``model`` and averages ``views`` views."""
+def hash_file(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal; raises `FileNotFoundError` where there is none."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe(classifier: Classifier, model: str, keras_sha256: str, threshold: float | None, views: int = 1) -> About:
+    """What goes into the exported files of ``classifier``.
+
+    Args:
+        classifier: its network averages ``views`` views already.
+        model: which of the five it is.
+        keras_sha256: of its .keras file, see `hash_file`.
+        threshold: from which confidence on it is sure; None: never.
+        views: of a photo, see `average_views`.
+    """
     side, breeds = classifier.image_size, classifier.breeds
     description = (
         f"{INPUT}: float32 (n, {side}, {side}, 3), red-green-blue 0-255, made square by resize={classifier.resize}; "
@@ -66,7 +81,13 @@ def describe(classifier: Classifier, model: str, threshold: float | None, views:
     if views > 1:
         description += "; they are means over the photo and its mirror image, which the network makes itself"
     return About(
-        model=model, description=description, breeds=breeds, resize=classifier.resize, threshold=threshold, views=views
+        model=model,
+        keras_sha256=keras_sha256,
+        description=description,
+        breeds=breeds,
+        resize=classifier.resize,
+        threshold=threshold,
+        views=views,
     )
 
 

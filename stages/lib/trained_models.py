@@ -8,7 +8,7 @@ import keras
 
 from stages.lib import paths
 from stages.lib.errors import UserError
-from stages.lib.exported import READERS, load_exported
+from stages.lib.exported import READERS, About, hash_file, load_exported
 from stages.lib.model_files import Classifier, load_classifier
 from stages.lib.models import MODELS
 from stages.lib.view_averaging import average_views
@@ -76,15 +76,29 @@ def find_threshold(name: str | None, evaluation: dict[str, Any]) -> Threshold | 
     return Threshold(scores["threshold"]) if "threshold" in scores else None
 
 
+def is_up_to_date(about: About, name: str, evaluation: dict[str, Any]) -> bool:
+    """Whether an exported file is of the model ``name`` as it is now, and not of one that was best before.
+
+    What evaluate says of the model is then true of the file. models/<name>.keras is compared with what the file was
+    made from; where that is not here, as in a clone that fetched the exported files alone, the name, the threshold and
+    the number of views have to do.
+    """
+    same = (about.model, Threshold(about.threshold), about.views) == (
+        name,
+        find_threshold(name, evaluation),
+        evaluation.get("views", 1),
+    )
+    source = paths.MODELS / f"{name}.keras"
+    return same and (not source.exists() or hash_file(source) == about.keras_sha256)
+
+
 def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:
     """Read a model of any format, with its threshold."""
     name = find_name(path, evaluation)
     if path.suffix in READERS:
-        exported = load_exported(path)
-        threshold = Threshold(exported.about.threshold)
-        # what is best may have changed since it was exported
-        known = name is not None and name == exported.about.model and threshold == find_threshold(name, evaluation)
-        return Trained(exported.classifier, None, threshold, name if known else None)
+        classifier, about = load_exported(path)
+        known = name is not None and is_up_to_date(about, name, evaluation)
+        return Trained(classifier, None, Threshold(about.threshold), name if known else None)
     classifier = load_classifier(path)
     views = 1 if name is None else evaluation.get("views", 1)
     averaged = classifier._replace(network=average_views(classifier.network, views))
