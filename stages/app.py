@@ -2,7 +2,8 @@
 
 It is served to the browsers of this machine alone. It shows the breeds with their probabilities, "not sure" below the
 model's threshold as `stages.predict` does, where the network looked (Grad-CAM; of Keras models), and what the model was
-trained on and scored. Photos are copied to a private folder for ten minutes at most; it goes when the page ends.
+trained on and scored. Photos are copied to a private folder, and each copy is deleted within ten minutes; the folder
+goes when the page ends.
 
 Reads   the model as `stages.predict` does; metrics/evaluate.json, metrics/prepare.json and dvc.lock for what is known
         of it

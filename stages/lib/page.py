@@ -1,7 +1,9 @@
 """The page of `stages.app`, in Gradio: where photos are dropped, and what comes of it."""
 
+import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ import uvicorn
 from stages.lib.answers import answer_in_batches
 from stages.lib.local_access import LocalAccess
 from stages.lib.page_content import STYLE, Shown, render_about, render_answers, show_batch
+from stages.lib.tidying import keep_deleting_older
 from stages.lib.trained_models import Trained
 
 TITLE = "Which breed is it?"
@@ -20,7 +23,8 @@ LARGEST = "100mb"  # a photo's file; those of phones have below 20
 MOST = 100  # photos at once; Gradio takes up to 1,000 files
 WAITING = 10  # browsers' requests; one is answered at a time
 BATCH_SIZE = 8  # photos between two steps of the progress bar
-TIDY_EVERY, KEPT = 60, 600  # seconds
+# seconds: a copy goes when it is between 540 and 570 old, where the page promises ten minutes at most
+KEPT, TIDY_EVERY = 540, 30
 
 
 class Upload(NamedTuple):
@@ -90,14 +94,30 @@ def answer_uploads(
     return render_answers(shown, trained.threshold)
 
 
+def delete_copies(folder: Path) -> Callable[[fastapi.FastAPI], AbstractAsyncContextManager[None]]:
+    """What FastAPI runs as long as it serves the page: it deletes the copies of photos in ``folder``, see `KEPT`.
+
+    Gradio's own `delete_cache` goes through a set in one thread to which uploads add in another, which ends it for good
+    when it happens, and it does not know of uploads that were broken off.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: fastapi.FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(keep_deleting_older(folder, KEPT, TIDY_EVERY))
+        yield
+        task.cancel()
+
+    return lifespan
+
+
 def make_page(
     trained: Trained, path: Path, evaluation: dict[str, Any], max_pixels: int, folder: Path
 ) -> fastapi.FastAPI:
     """Make the page for the model that was read from ``path``; it may be served to this machine's browsers alone.
 
-    ``folder`` is where Gradio puts uploads, as GRADIO_TEMP_DIR told it.
+    ``folder`` is where Gradio puts uploads, as GRADIO_TEMP_DIR told it. They are deleted within ten minutes.
     """
-    with gr.Blocks(analytics_enabled=False, title=TITLE, delete_cache=(TIDY_EVERY, KEPT)) as blocks:
+    with gr.Blocks(analytics_enabled=False, title=TITLE) as blocks:
         gr.HTML(f"<h1>{TITLE}</h1>", apply_default_css=False)
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
@@ -121,7 +141,7 @@ def make_page(
             api_visibility="private",
         )
     blocks.queue(max_size=WAITING, api_open=False)
-    page = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    page = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=delete_copies(folder))
     gr.mount_gradio_app(
         page,
         blocks,
