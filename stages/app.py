@@ -41,14 +41,20 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def port_number(text: str) -> int:
-    """A port from the command line."""
+    """A port from the command line: 0, for any that is free, to 65535.
+
+    Raises `argparse.ArgumentTypeError` for any other text, which argparse tells with exit code 2.
+    """
     if not (text.isascii() and text.isdigit() and int(text) < 2**16):
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535. Received: {text}")
     return int(text)
 
 
 def listen(port: int) -> socket.socket:
-    """Take a port of this machine alone; connections wait until they are served."""
+    """Take a port of this machine alone, 0 for any that is free; connections wait until they are served.
+
+    Raises `UserError` where the port is in use, or this user may not take it.
+    """
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or it would be taken for a minute after

@@ -163,7 +163,18 @@ def measure_costs(classifiers: dict[str, Classifier], judged: dict[str, Judged],
 
 
 def find_suspicious_labels(manifest: pd.DataFrame, seed: int) -> pd.DataFrame | None:
-    """Rank the photos of train and val whose label may be wrong; None where a breed has too few to tell."""
+    """Rank the photos of train and val whose label may be wrong; None where a breed has too few to tell.
+
+    Args:
+        manifest: data/prepared/manifest.csv, of which the columns file and group are used.
+        seed: of the folds.
+
+    Returns:
+        one row a photo, `label_errors.COLUMNS`, the most suspicious first.
+
+    Raises `ValueError` where the features' breeds are not in the order of the prepared photos, which only a fault of
+    ours or an edited file would bring about.
+    """
     photos, features = [], []
     for name in ("train", "val"):
         found, breeds = read_features(paths.FEATURES / "plain", name)

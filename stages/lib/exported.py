@@ -283,8 +283,9 @@ READERS: dict[str, Callable[[bytes], tuple[OnnxNetwork | TfliteNetwork, About]]]
 def load_exported(path: Path) -> Exported:
     """Read what `save_onnx` or `save_tflite` wrote; the end of its name says which.
 
-    Raises `UserError` where ``path`` is no such file. The network is not looked at before its hash was found right, as
-    the runtimes trust what they are given.
+    Raises `UserError` where ``path`` is not there, or no such file. A runtime trusts what it is given, so it gets the
+    network only when the hash was found right. The hash finds damage, not malice: whoever makes a file can make its
+    hash, too. So load files only from where you would take a program.
     """
     try:
         network, about = READERS[path.suffix](path.read_bytes())

@@ -113,6 +113,9 @@ def to_square(image: Image.Image, side: int, resize: str) -> Image.Image:
 
     ``resize`` is "crop" (the largest centred square), "pad" (all of it, on the mean colour of ImageNet) or "squash"
     (all of it, out of shape).
+
+    Raises `ValueError` for another ``resize``, and where Pillow below 13 is to pad a picture so thin that less than a
+    pixel of its shorter side would be left.
     """
     size = (side, side)
     if resize == "crop":

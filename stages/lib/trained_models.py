@@ -38,7 +38,10 @@ class Trained(NamedTuple):
 
 
 def read_evaluation() -> dict[str, Any]:
-    """What evaluate wrote; nothing where it has not run."""
+    """What evaluate wrote to metrics/evaluate.json; nothing where it has not run.
+
+    Raises `UserError` where the file is no JSON, as after a conflict in Git.
+    """
     path = paths.METRICS / "evaluate.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -51,7 +54,17 @@ def read_evaluation() -> dict[str, Any]:
 
 
 def find_model(model: str | None, evaluation: dict[str, Any]) -> Path:
-    """The file of the model that is asked for by name or path, or of the best one."""
+    """The file of the model that is asked for by name or path, or of the best one.
+
+    Args:
+        model: one of the five, or the path of a file; None: the best one.
+        evaluation: what evaluate wrote, see `read_evaluation`.
+
+    Returns:
+        a path, of one of the five even where that file is not there; `load_model` tells.
+
+    Raises `UserError` where ``model`` is neither one of the five nor a file, or is None and evaluate has not run.
+    """
     if model is None:
         if "best" not in evaluation:
             raise UserError("There is no metrics/evaluate.json to tell the best model: run `dvc repro` first.")
@@ -93,7 +106,10 @@ def is_up_to_date(about: About, name: str, evaluation: dict[str, Any]) -> bool:
 
 
 def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:
-    """Read a model of any format, with its threshold."""
+    """Read a model of any format, with its threshold.
+
+    Raises `UserError` where ``path`` is not there, or no model of this pipeline, or not whole.
+    """
     name = find_name(path, evaluation)
     if path.suffix in READERS:
         classifier, about = load_exported(path)
