@@ -170,7 +170,7 @@ def find_suspicious_labels(manifest: pd.DataFrame, seed: int) -> pd.DataFrame | 
         seed: of the folds.
 
     Returns:
-        one row a photo, `label_errors.COLUMNS`, the most suspicious first.
+        what `label_errors.find_suspicious` gives; None where a breed has too few photos to tell.
 
     Raises `ValueError` where the features' breeds are not in the order of the prepared photos, which only a fault of
     ours or an edited file would bring about.

@@ -7,12 +7,14 @@ Reads   models/<best>.keras, where metrics/evaluate.json says which is best, or 
         metrics/evaluate.json the model's threshold. An exported model, .onnx or .tflite, has its threshold inside
 Run     python -m stages.predict PHOTO_OR_FOLDER ... [--model MODEL] [--json]
 
-Exit code 0 where every photo could be read, 1 where something could not (the other photos are told all the same), 2 for
-options that do not exist.
+Photos are told as they are answered. Exit code 0 where every photo could be read, 1 where something could not (the
+other photos are told all the same), 2 for options that do not exist. Where it has to break off, the code is 1, too, and
+the JSON has no end; the last line on stderr says why.
 """
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +49,10 @@ def predict(
 ) -> Iterator[tuple[list[dict], list[Fault]]]:
     """Answer ``files`` batch by batch: the `answer` to each photo, and the files that are no photos.
 
-    Of more than one batch, a progress bar on stderr tells how far it is, unless answers that are printed do.
+    Of more than one batch, a progress bar on stderr tells how far it is; not where stdout is a terminal, as the answers
+    that appear there tell as much.
+
+    Raises `UserError` as `Engine` does.
     """
 
     def ask(classifier: Classifier, files: list[Path]) -> Iterator[tuple[list[dict], list[Fault]]]:
@@ -96,10 +101,12 @@ class JsonList:
         print("\n]" if self._printed else "[]")
 
 
-def main() -> int:
-    """Run the command."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # names need not be UTF-8
-    arguments = parse_arguments()
+def answer_all(arguments: argparse.Namespace) -> list[Fault]:
+    """Answer and print what the command line asks for; give the files that are no photos.
+
+    Raises `UserError` where there is no such model, or the engine can't work, and `BrokenPipeError` where nobody reads
+    stdout.
+    """
     params = load_params()
     files = list_files(arguments.photos)
     evaluation = read_evaluation()
@@ -113,8 +120,21 @@ def main() -> int:
                 printed.print(answers)
             else:
                 print_answers(answers, trained.threshold)
+            sys.stdout.flush()
     if arguments.json:
         printed.end()
+    sys.stdout.flush()
+    return faults
+
+
+def main() -> int:
+    """Run the command."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # names need not be UTF-8
+    try:
+        faults = answer_all(parse_arguments())
+    except BrokenPipeError:  # nobody reads on, as with `| head`; what is left would raise again at Python's end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     for fault in faults:
         print(f"not read: {fault}", file=sys.stderr)
     return 1 if faults else 0

@@ -121,7 +121,7 @@ def test_fewer_devices_train_where_val_has_fewer_than_two_pictures_for_each(caps
         assert not tf.distribute.has_strategy()
     said = capsys.readouterr().out
     assert said == (
-        "devices: 1 of 2; a batch of 32 has to be divided equally, and val, of 3 pictures, needs two for each\n"
+        "devices: 1 of 2, as a batch of 32 has to be divided equally, and val, of 3 pictures, needs two for each\n"
     )
 
 
@@ -192,7 +192,7 @@ def run_on_devices(first_run, tmp_path_factory):
 def test_a_stage_makes_of_two_devices_what_it_makes_of_one(run_on_devices, stage, precision, rounding):
     _, one, said_by_one = run_on_devices(1, stage, precision)
     printed, two, said_by_two = run_on_devices(2, stage, precision)
-    assert "devices: 2 of 2" in printed
+    assert "devices: 2 of 2\n" in printed
     assert one["loss"].nunique() == len(one), "nothing was trained"
     assert relative(one.to_numpy()[:, LOSSES], two.to_numpy()[:, LOSSES]) <= rounding
     np.testing.assert_allclose(said_by_two, said_by_one, atol=rounding)

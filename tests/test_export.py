@@ -164,7 +164,7 @@ def test_the_stage_measures_parity_size_and_time_of_each_format(made):
         ('{"best": "finetune", "views": 1, "finetune": {"threshold": 0.5}}', "models/finetune.keras is not here: "),
     ],
 )
-def test_the_stage_before_evaluate_and_what_it_reads_is_one_clear_line(
+def test_the_stage_before_evaluate_tells_in_one_line_what_to_run_first(
     tmp_path, run_stage, capsys, contents, content, told
 ):
     if content is not None:

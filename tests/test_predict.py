@@ -1,6 +1,7 @@
 """What predict prints, and when: as each batch is answered, so that no number of photos is too many."""
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -80,11 +81,13 @@ def test_a_list_that_is_printed_piece_by_piece_is_what_json_would_make_of_it(cap
     assert capsys.readouterr().out == json.dumps(members, indent=2, ensure_ascii=False) + "\n"
 
 
-def test_when_nobody_reads_on_it_ends_without_a_traceback(place, root):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_when_nobody_reads_on_it_ends_without_a_traceback(place, root, unbuffered):
     (place / "stages").symlink_to(root / "stages")
     process = subprocess.Popen(
         [sys.executable, "-m", "stages.predict", "photos", "--model", "it.keras"],
         cwd=place, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
     )  # fmt: skip
     process.stdout.close()
     complaints = process.stderr.read()

@@ -27,16 +27,16 @@ def test_files_that_are_older_are_deleted_at_any_depth_and_others_and_folders_st
     assert (tmp_path / "b/c").is_dir()
 
 
-def test_a_folder_that_is_gone_is_no_fault(tmp_path, capsys):
+def test_a_folder_that_is_gone_is_no_fault(tmp_path, caplog):
     delete_older(tmp_path / "gone", 60)
-    assert capsys.readouterr().err == ""
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
     ("error", "told"),
     [(FileNotFoundError(2, "No such file"), []), (PermissionError(13, "Permission denied"), ["(Permission denied)"])],
 )
-def test_one_that_can_not_be_deleted_keeps_no_other_and_is_tried_again(tmp_path, monkeypatch, capsys, error, told):
+def test_one_that_can_not_be_deleted_keeps_no_other_and_is_tried_again(tmp_path, monkeypatch, caplog, error, told):
     files = [write(tmp_path / f"{number}.jpg", 61) for number in range(3)]
     unlink = Path.unlink
 
@@ -49,7 +49,7 @@ def test_one_that_can_not_be_deleted_keeps_no_other_and_is_tried_again(tmp_path,
         patch.setattr(Path, "unlink", refuse)
         delete_older(tmp_path, 60)
     assert [file.exists() for file in files] == [False, True, False]
-    lines = capsys.readouterr().err.splitlines()
+    lines = list(caplog.messages)
     assert len(lines) == len(told)
     assert [line for line, why in zip(lines, told, strict=True) if str(files[1]) not in line or why not in line] == []
     delete_older(tmp_path, 60)

@@ -56,12 +56,12 @@ def find_caveats(photos: list[str], support: dict[str, int], source: str, weight
     few = {breed: count for breed, count in support.items() if count < FEW_PHOTOS}
     if few:
         caveats.append(
-            f"Fewer than {FEW_PHOTOS} test photos, so that a breed's own numbers mean little: {list_fewest(few)}."
+            f"Fewer than {FEW_PHOTOS} test photos, so that a breed's own numbers mean little: {fewest_in_words(few)}."
         )
     return caveats
 
 
-def list_fewest(few: dict[str, int]) -> str:
+def fewest_in_words(few: dict[str, int]) -> str:
     """List breeds with their photos; of many, `NAMED` of those that have the fewest."""
     named = list(few) if len(few) <= NAMED else sorted(few, key=few.get)[:NAMED]
     more = f" and {len(few) - len(named)} more" if len(named) < len(few) else ""

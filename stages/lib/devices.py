@@ -38,10 +38,11 @@ def all_devices(
     visible = visible_devices() if visible is None else visible
     devices = devices_for(batch_size, val_pictures, visible)
     if len(visible) > 1:
-        print(
-            f"devices: {len(devices)} of {len(visible)}; a batch of {batch_size} has to be divided equally, and val, "
-            f"of {val_pictures} pictures, needs two for each"
+        reason = (
+            f", as a batch of {batch_size} has to be divided equally, and val, of {val_pictures} pictures, needs two "
+            "for each"
         )
+        print(f"devices: {len(devices)} of {len(visible)}{reason if len(devices) < len(visible) else ''}")
     return _together(tuple(devices)).scope() if len(devices) > 1 else contextlib.nullcontext()
 
 

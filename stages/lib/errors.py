@@ -1,7 +1,6 @@
 """Mistakes that a person can mend, told in one message instead of a traceback."""
 
 import errno
-import os
 import sys
 from collections.abc import Callable
 
@@ -34,19 +33,13 @@ def run(main: Callable[[], int | None]) -> None:
     """Run a script's ``main`` and leave Python with its exit code.
 
     The exit code is what ``main`` returns (0 where it returns None), 1 where it raises `UserError`, whose message goes
-    to stderr, or where the system refuses (`REFUSALS`) or has no memory left, and 130 where Ctrl-C ends it. It is 1
-    without a word where nobody reads on, as with ``| head``. Any other exception is a fault of ours and keeps its
-    traceback.
+    to stderr, or where the system refuses (`REFUSALS`) or has no memory left, and 130 where Ctrl-C ends it. Any other
+    exception is a fault of ours and keeps its traceback.
     """
     try:
         code = main()
-        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        code = 1
-    except BrokenPipeError:
-        # what is still to be printed at the end would raise again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
         if error.errno not in REFUSALS:

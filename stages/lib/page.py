@@ -94,11 +94,11 @@ def answer_uploads(
     return render_answers(shown, trained.threshold)
 
 
-def delete_copies(folder: Path) -> Callable[[fastapi.FastAPI], AbstractAsyncContextManager[None]]:
+def lifespan_deleting_copies(folder: Path) -> Callable[[fastapi.FastAPI], AbstractAsyncContextManager[None]]:
     """What FastAPI runs as long as it serves the page: it deletes the copies of photos in ``folder``, see `KEPT`.
 
-    Gradio's own `delete_cache` goes through a set in one thread to which uploads add in another, which ends it for good
-    when it happens, and it does not know of uploads that were broken off.
+    Gradio's own `delete_cache` goes through a set in one thread while uploads add to it in another; when the two meet,
+    no copy is ever deleted again. Nor does it know of uploads that were broken off.
     """
 
     @asynccontextmanager
@@ -141,7 +141,7 @@ def make_page(
             api_visibility="private",
         )
     blocks.queue(max_size=WAITING, api_open=False)
-    page = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=delete_copies(folder))
+    page = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan_deleting_copies(folder))
     gr.mount_gradio_app(
         page,
         blocks,

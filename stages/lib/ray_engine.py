@@ -33,6 +33,7 @@ PHOTOS_A_PART = 32
 BATCHES_A_PART = 4
 RETRIES = 3  # of a part whose process or node is lost; a photo that kills whoever reads it is not tried for ever
 ANSWERS_WITHIN = 5  # seconds, for an address where a cluster is
+TOKEN = "this machine needs the same one in ~/.ray/auth_token, and RAY_AUTH_MODE=token."
 PACKAGES = (  # which decide what is computed
     "ai-edge-litert", "imagehash", "keras", "numpy", "onnxruntime", "pillow", "pillow-heif", "scipy", "tensorflow",
 )  # fmt: skip
@@ -238,12 +239,14 @@ def _connect(address: str) -> None:
             ) from None
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
+    except ray.exceptions.AuthenticationError:
+        raise UserError(f"The Ray cluster at compute.address: {address} has a token: {TOKEN}") from None
+    except (OSError, RuntimeError, ValueError) as error:
         if address == "auto":
             found = "no node of one runs on this machine"
         else:
             found = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-            remedy += " If that one has a token, this machine needs it in ~/.ray/auth_token, and RAY_AUTH_MODE=token."
+            remedy += f" If that one has a token: {TOKEN}"
         raise UserError(
             f"compute.address must be where a Ray cluster is. Received: {address}, and {found}: {remedy}"
         ) from None

@@ -1,16 +1,18 @@
 """Deleting files of a folder when they have been there for some time."""
 
 import asyncio
+import logging
 import os
-import sys
 import time
 from pathlib import Path
+
+LOGGER = logging.getLogger(__name__)  # printing could fail, and end `keep_deleting_older`
 
 
 def delete_older(folder: Path, seconds: float) -> None:
     """Delete the files below ``folder`` that were written more than ``seconds`` ago; the folders in it stay.
 
-    One that can't be deleted now is told on stderr, and the others are deleted all the same. Raises nothing where the
+    One that can't be deleted now is told in the log, and the others are deleted all the same. Raises nothing where the
     folder is not there, or files come and go meanwhile.
     """
     oldest = time.time() - seconds
@@ -23,7 +25,7 @@ def delete_older(folder: Path, seconds: float) -> None:
             except FileNotFoundError:
                 pass  # it was moved or deleted meanwhile
             except OSError as error:
-                print(f"{file} can't be deleted now ({error.strerror}); it is tried again", file=sys.stderr)
+                LOGGER.warning("%s can't be deleted now (%s); it is tried again", file, error.strerror)
 
 
 async def keep_deleting_older(folder: Path, seconds: float, every: float) -> None:
