@@ -44,6 +44,7 @@ STAGES = (
     "finetune",
     "evaluate",
     "export",
+    "predict ../photos --json",
 )
 
 
@@ -52,7 +53,9 @@ def run_stage(folder: Path, stage: str) -> tuple[float, float]:
 
     Raises `SystemExit` where it fails.
     """
-    process = subprocess.Popen([sys.executable, "-m", *f"stages.{stage}".split()], cwd=folder)
+    process = subprocess.Popen(
+        [sys.executable, "-m", *f"stages.{stage}".split()], cwd=folder, stdout=subprocess.DEVNULL
+    )
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"stages.{stage} failed in {folder}")
