@@ -695,7 +695,7 @@ def test_the_copy_of_a_photo_is_deleted_after_a_while_though_others_come(folder,
 
     monkeypatch.chdir(folder)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr(page, "KEPT", 2)
+    monkeypatch.setattr(page, "KEPT", 6)
     monkeypatch.setattr(page, "TIDY_EVERY", 0.2)
     served = page.make_page(trained, Path("models/scratch_plain.keras"), EVALUATION, MAX_PIXELS, tmp_path)
     with TestClient(served, base_url="http://127.0.0.1") as client:
