@@ -14,6 +14,7 @@ Exit code 0 where Ctrl-C ends it, 1 where it can't start, 2 for options that do 
 """
 
 import argparse
+import contextlib
 import errno
 import os
 import signal
@@ -80,8 +81,9 @@ def set_environment(uploads: Path) -> None:
 def end_as_ctrl_c() -> None:
     """Have what else ends a process end it as Ctrl-C does, so that the photos are removed."""
     for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: signal.raise_signal(signal.SIGINT))
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, signal.default_int_handler)
 
 
 def main() -> int:
@@ -99,10 +101,10 @@ def main() -> int:
 
         page = make_page(load_model(path, evaluation), path, evaluation, params.data.max_pixels, Path(uploads))
         address = f"http://{HOST}:{listener.getsockname()[1]}"
-        try:
+        # not raised where a shell has it ignored, as for its jobs in the background
+        with contextlib.suppress(KeyboardInterrupt):
             serve(page, listener, GRACE, lambda: print(f"Open {address} in a browser; Ctrl-C ends it.", flush=True))
-        except KeyboardInterrupt:
-            print("ended")
+        print("ended")
     return 0
 
 

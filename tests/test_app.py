@@ -329,7 +329,7 @@ def test_averaged_views_are_explained_by_the_network_as_it_is_saved(folder, tmp_
 class Served:
     """The page, served by a process of its own."""
 
-    def __init__(self, folder: Path, *arguments: str):
+    def __init__(self, folder: Path, *arguments: str, interrupted_by: signal.Handlers = signal.SIG_DFL):
         self.temporary = folder / "temporary"
         self.temporary.mkdir(exist_ok=True)
         self.log = (folder / "app.log").open("w+")
@@ -344,6 +344,7 @@ class Served:
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, interrupted_by),
         )
         line = self.process.stdout.readline()
         assert line.startswith("Open http://127.0.0.1:"), self.complaint()
@@ -723,10 +724,11 @@ def test_the_ten_minutes_that_are_promised_hold():
 # Its end
 
 
-def test_ctrl_c_ends_it_with_a_browser_open_and_leaves_nothing(folder, browser, tmp_path):
+@pytest.mark.parametrize("interrupted_by", [signal.SIG_DFL, signal.SIG_IGN], ids=["terminal", "background"])
+def test_ctrl_c_ends_it_with_a_browser_open_and_leaves_nothing(folder, browser, tmp_path, interrupted_by):
     pytest.importorskip("gradio", reason="Gradio is not here: requirements-app.txt has it")
     shutil.copytree(folder, tmp_path / "again", ignore=shutil.ignore_patterns("temporary"))
-    page = Served(tmp_path / "again", "--model", "scratch_plain")
+    page = Served(tmp_path / "again", "--model", "scratch_plain", interrupted_by=interrupted_by)
     tab = browser.new_page()
     tab.goto(page.address)
     tab.wait_for_selector("input[type=file]", state="attached")
