@@ -39,7 +39,9 @@ THRESHOLD = 0.515  # of which the drawn photos fall on both sides
 FILES = {name: each.file for name, each in export.FORMATS.items()}
 ARTIFACTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
 CLOSE = {"onnx": 1e-5, "tflite": 1e-5, "tflite_float16": 2e-3}  # probabilities of an untrained network
-WHOLE_BACKBONES = BACKBONES if os.environ.get("EXPORT_BACKBONES") == "all" else ["SqueezeNet"]
+# but MobileNetV3Large, whose last maps are 1e-11 where nothing has trained it: too small for float16
+ALL_BACKBONES = [name for name in BACKBONES if name != "MobileNetV3Large"]
+WHOLE_BACKBONES = ALL_BACKBONES if os.environ.get("EXPORT_BACKBONES") == "all" else ["SqueezeNet"]
 each_format = pytest.mark.parametrize("name", FILES)
 
 
@@ -136,9 +138,26 @@ def test_a_backbone_takes_its_preprocessing_along(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", WHOLE_BACKBONES)
-def test_a_whole_backbone_answers_as_in_keras(tmp_path, name):
+def test_a_whole_backbone_answers_as_in_keras(tmp_path, photos, name):
     keras.utils.set_random_seed(1)
-    check_that_all_formats_answer_alike(put_head_on(build_backbone(name, SIDE)), tmp_path)
+    backbone = build_backbone(name, SIDE)
+    spread = backbone.predict_on_batch(photos).std()  # of EfficientNetV2B0 0.002, as nothing has trained it
+    scaled = keras.layers.Rescaling(1 / spread)(backbone.output)
+    check_that_all_formats_answer_alike(put_head_on(keras.Model(backbone.input, scaled)), tmp_path)
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_a_convolution_in_as_many_groups_as_channels_and_gelu_answer_as_in_keras(tmp_path, use_bias):
+    """As ConvNeXt has them, with its GELU: tf2onnx can't look into what XLA compiles, and knows no such activation."""
+    keras.utils.set_random_seed(1)
+    photo = keras.Input((SIDE, SIDE, 3), name="photo")
+    scaled = keras.layers.Rescaling(1 / 50)(photo)
+    convolution = keras.layers.Conv2D(
+        3, (5, 3), strides=2, padding="same", groups=3, use_bias=use_bias,
+        bias_initializer=keras.initializers.RandomNormal(seed=1),
+    )  # fmt: skip
+    maps = keras.layers.Activation("gelu")(convolution(scaled))
+    check_that_all_formats_answer_alike(put_head_on(keras.Model(photo, maps)), tmp_path)
 
 
 def test_the_stage_measures_parity_size_and_time_of_each_format(made):

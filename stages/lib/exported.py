@@ -10,6 +10,7 @@ beside it are the breeds as `labels.txt`. Any unzip reads them, and the runtime 
 import hashlib
 import io
 import json
+import math
 import os
 import tempfile
 import warnings
@@ -91,14 +92,38 @@ def describe(classifier: Classifier, model: str, keras_sha256: str, threshold: f
     )
 
 
-def _with_plain_constants(network: keras.Model) -> keras.Model:
-    """The same network, weights shared, with NumPy's arrays for TensorFlow's tensors that are no weights.
+def _depthwise(layer: keras.layers.Conv2D) -> keras.layers.DepthwiseConv2D:
+    """The same convolution as ``layer``, which has as many groups as channels and filters.
 
-    Such tensors, as the mean that VGG16's preprocessing takes off, would become further inputs of the ONNX network.
-    They are arguments of operations, and what `Normalization` layers are given.
+    Keras has XLA compile a convolution in groups, as ConvNeXt's are, and tf2onnx can't look into what is compiled.
+    """
+    same = ("name", "dtype", "kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias")
+    config = layer.get_config()
+    copied = keras.layers.DepthwiseConv2D.from_config({key: config[key] for key in same})
+    copied.build(layer.input.shape)
+    kernel, *bias = layer.get_weights()  # (height, width, 1, channels), where the copy has (height, width, channels, 1)
+    copied.set_weights([kernel.transpose(0, 1, 3, 2), *bias])
+    return copied
+
+
+def _gelu(x: keras.KerasTensor) -> keras.KerasTensor:
+    """GELU by the error function, as TensorFlow's own takes the complementary one, which tf2onnx does not know."""
+    return 0.5 * x * (1 + keras.ops.erf(x / math.sqrt(2)))
+
+
+def _exportable(network: keras.Model) -> keras.Model:
+    """The same network as TensorFlow Lite and tf2onnx can take it; most of its weights are shared.
+
+    NumPy's arrays stand for TensorFlow's tensors that are no weights: such tensors, as the mean that VGG16's
+    preprocessing takes off, would become further inputs of the ONNX network. They are arguments of operations, and what
+    `Normalization` layers are given. For convolutions in groups, see `_depthwise`, for ConvNeXt's GELU `_gelu`.
     """
 
     def copy(layer: keras.Operation) -> keras.Operation:
+        if isinstance(layer, keras.layers.Conv2D) and 1 < layer.groups == layer.filters == layer.input.shape[-1]:
+            return _depthwise(layer)
+        if isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.gelu:
+            return keras.layers.Activation(_gelu, name=layer.name, dtype=layer.dtype_policy)
         if not isinstance(layer, keras.layers.Normalization):
             return layer
         copied = keras.layers.Normalization.from_config(layer.get_config())
@@ -117,7 +142,7 @@ def _with_plain_constants(network: keras.Model) -> keras.Model:
 
 def _export(network: keras.Model, path: Path, **options: Any) -> None:
     """Have Keras export ``network`` to ``path``, with names for what goes in and out."""
-    plain = _with_plain_constants(network)
+    plain = _exportable(network)
     named = keras.Model(plain.inputs[0], {OUTPUT: plain.outputs[0]})
     signature = [keras.InputSpec(shape=network.input_shape, dtype="float32", name=INPUT)]
     with warnings.catch_warnings():
