@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from stages.lib import paths
-from stages.lib.arrays import Rows
-from stages.lib.datasets import picture_batches, read_features, training_batches
-from stages.lib.params import Training, load_params
-from stages.lib.pictures import decode_pictures, find_pictures
+from stages.lib.core import paths
+from stages.lib.core.arrays import Rows
+from stages.lib.core.params import Training, load_params
+from stages.lib.datasets.batches import picture_batches, training_batches
+from stages.lib.datasets.features import read_features
+from stages.lib.datasets.pictures import decode_pictures, find_pictures
 
 STEPS = 100
 

@@ -17,9 +17,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stages.lib.backbones import build_backbone, cut_below, last_layers
-from stages.lib.classifiers import head_network, join, pool, scratch_network
-from stages.lib.precision import set_precision
+from stages.lib.backbones.build import build_backbone
+from stages.lib.backbones.cutting import cut_below, last_layers
+from stages.lib.networks.classifiers import head_network, join, pool, scratch_network
+from stages.lib.networks.precision import set_precision
 
 SIDE = 128
 BREEDS = 5

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from stages.lib.pictures import Refused, is_clutter, read_photo
+from stages.lib.images.photos import Refused, is_clutter, read_photo
 
 MAX_PIXELS = 100_000_000
 BLOCK = 16  # pixels a side of what tells copies apart: a single pixel would not survive the resizing

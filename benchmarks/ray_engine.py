@@ -28,9 +28,9 @@ import psutil
 import yaml
 
 from benchmarks.photographs import read_photos, write_copies
-from stages.lib.backbones import build_backbone
-from stages.lib.classifiers import head_network, join
-from stages.lib.model_files import Classifier, save_classifier
+from stages.lib.backbones.build import build_backbone
+from stages.lib.networks.classifiers import head_network, join
+from stages.lib.networks.model_files import Classifier, save_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL = 0.2  # seconds

@@ -25,10 +25,10 @@ import pandas as pd
 
 from benchmarks.photographs import read_photos, write_copies, write_splits
 from benchmarks.pipeline import ROOT, Clone
-from stages.lib import paths
-from stages.lib.errors import UserError
-from stages.lib.outputs import whole_file
-from stages.lib.params import load_params
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError
+from stages.lib.core.outputs import whole_file
+from stages.lib.core.params import load_params
 
 RESULTS = ROOT / "benchmarks" / "results.csv"
 PARTS = {  # and how their rows begin

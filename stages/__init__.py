@@ -1,6 +1,13 @@
-"""One script a stage, run as `python -m stages.NAME`; what they share is in `stages.lib`."""
+"""One script a stage, run as `python -m stages.NAME`; what they share is in `stages.lib`.
+
+Libraries read the environment when they are imported, so what they are told by it stands here.
+"""
 
 import os
 
-# onnxruntime sends Microsoft a word on each process from 1.29 on, when it is imported, unless this is set before
+# TensorFlow, XLA, MLIR and CUDA log to stderr from C++; what goes wrong comes through as an exception of Python's
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# nothing is sent to anybody: onnxruntime from 1.29 on, and Ray, each ask once in every process
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what went wrong is told in words of ours

@@ -23,10 +23,11 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from stages.lib.errors import UserError, run
-from stages.lib.models import MODELS
-from stages.lib.params import load_params
-from stages.lib.trained_models import FILES, find_model, load_model, read_evaluation
+from stages.lib.core.errors import UserError, run
+from stages.lib.core.evaluated import read_evaluation
+from stages.lib.core.models import MODELS
+from stages.lib.core.params import load_params
+from stages.lib.serving.trained_models import FILES, find_model, load_model
 
 HOST = "127.0.0.1"
 PORT = 7860  # Gradio's own choice
@@ -97,7 +98,7 @@ def main() -> int:
     with listen(arguments.port) as listener, tempfile.TemporaryDirectory(prefix="dog-breeds-") as uploads:
         end_as_ctrl_c()
         set_environment(Path(uploads))
-        from stages.lib.page import make_page, serve  # Gradio reads the environment when it is imported
+        from stages.lib.serving.page import make_page, serve  # Gradio reads the environment when it is imported
 
         page = make_page(load_model(path, evaluation), path, evaluation, params.data.max_pixels, Path(uploads))
         address = f"http://{HOST}:{listener.getsockname()[1]}"

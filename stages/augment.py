@@ -2,7 +2,7 @@
 
 Reads   data/prepared/train
 Makes   data/augmented/augmented/<breed>/<photo>.<copy>.png, data/augmented/{augmented,plain}/views.csv, a list for
-        people (without augmentation there is no view, so that one is empty), plots/augmentation.jpg
+        people (without augmentation there is no view, so that one is empty)
 Alone   python -m stages.augment
 Cost    7 s for 4 views each of 609 training photos, on 2 cores
 """
@@ -12,12 +12,13 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from stages.lib import charts, paths
-from stages.lib.errors import run
-from stages.lib.outputs import whole_folder
-from stages.lib.params import Augment, load_params
-from stages.lib.pictures import find_pictures, in_parallel
-from stages.lib.views import random_view, view_generator
+from stages.lib.core import paths
+from stages.lib.core.errors import run
+from stages.lib.core.outputs import whole_folder
+from stages.lib.core.parallel import in_parallel
+from stages.lib.core.params import Augment, load_params
+from stages.lib.datasets.pictures import find_pictures
+from stages.lib.images.views import random_view, view_generator
 
 TRAIN = paths.PREPARED / "train"
 
@@ -44,23 +45,10 @@ def make_views(picture: Path, target: Path, seed: int, settings: Augment) -> lis
     return rows
 
 
-def draw_sheet(pictures: list[Path], breeds: list[str], views: pd.DataFrame) -> None:
-    """Draw one training photo of each breed beside its views."""
-    first = {breed: picture for picture, breed in reversed(list(zip(pictures, breeds, strict=True)))}
-    names = {breed: picture.relative_to(TRAIN).as_posix() for breed, picture in first.items()}
-    shown = views[views["photo"].isin(names.values())]  # of tens of thousands
-    rows = {}
-    for breed, picture in sorted(first.items()):
-        of_photo = shown.loc[shown["photo"] == names[breed], "view"]
-        rows[breed] = [picture, *(paths.AUGMENTED / "augmented" / view for view in of_photo)]
-    sheet = charts.contact_sheet(rows, "A training picture of each breed, and its random views")
-    charts.save(sheet, paths.PLOTS / "augmentation.jpg")
-
-
 def main() -> None:
     """Run the stage."""
     params = load_params()
-    pictures, breeds = find_pictures(TRAIN)
+    pictures, _ = find_pictures(TRAIN)
     with whole_folder(paths.AUGMENTED, files=len(pictures) * params.augment.copies) as folder:
         target = folder / "augmented"
         target.mkdir()
@@ -73,7 +61,7 @@ def main() -> None:
         views = pd.DataFrame(made, columns=["view", "photo", "copy"])
         views.to_csv(target / "views.csv", index=False)
         views.head(0).to_csv(folder / "plain" / "views.csv", index=False)
-    draw_sheet(pictures, breeds, views)
+    print(f"augment: {len(views)} views of {len(pictures)} training photos")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Reads   data/features/augmented, and which row shows which photo from the names in data/prepared/{train,val} and
         data/augmented/augmented
 Makes   plots/data_size.csv: for each draw of photos and each size the accuracy on val and each breed's recall;
-        metrics/data_size.json: means, and what all photos gain over half of them, with p values; plots/data_size.png
+        data/data_size: which photos of val each training got right, which evaluate tests
 Alone   python -m stages.data_size
 Fits    nothing that is used elsewhere
 
@@ -16,17 +16,19 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from stages.lib import charts, paths, score_charts
-from stages.lib.data_size import REPEATS, SHARES, compare_sizes
-from stages.lib.datasets import encode
-from stages.lib.errors import run
-from stages.lib.feature_rows import FeatureRows, read_rows
-from stages.lib.heads import predict, train_head
-from stages.lib.outputs import whole_file, write_json
-from stages.lib.params import Transfer, load_params
-from stages.lib.precision import set_precision
+from stages.lib.core import paths
+from stages.lib.core.encoding import encode
+from stages.lib.core.errors import run
+from stages.lib.core.outputs import whole_file, whole_folder
+from stages.lib.core.params import Transfer, load_params
+from stages.lib.core.progress import Progress
+from stages.lib.datasets.features import FeatureRows, read_rows
+from stages.lib.networks.precision import set_precision
+from stages.lib.training.heads import predict, train_head
+
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of each breed's training photos
+REPEATS = 3  # draws of photos and trainings, for a spread
 
 
 def draw_photos(photos: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> Iterator[np.ndarray]:
@@ -56,7 +58,7 @@ def train_on_sizes(
     labels, val_labels = encode(train.breeds, breeds), encode(val.breeds, breeds)
     val_features = val.features[:]
     right = np.zeros((REPEATS, len(SHARES), len(val_labels)), bool)
-    with tqdm(desc="data_size", total=REPEATS * len(SHARES), unit="training", mininterval=1) as bar:
+    with Progress(desc="data_size", total=REPEATS * len(SHARES), unit="training") as bar:
         for repeat in range(REPEATS):
             own_seed = (seed + repeat) % 2**32
             drawn = list(draw_photos(photos, labels, np.random.default_rng(own_seed)))
@@ -97,10 +99,12 @@ def main() -> None:
     table = tabulate(right, photos, val.breeds)
     with whole_file(paths.PLOTS / "data_size.csv") as partial:
         table.to_csv(partial, index=False, float_format="%.6f")
-    found = compare_sizes(right, encode(val.breeds, breeds), breeds, photos, params.seed)
-    write_json(paths.METRICS / "data_size.json", found)
-    charts.save(score_charts.data_size(table, len(val.breeds)), paths.PLOTS / "data_size.png")
-    accuracies = ", ".join(f"{size['accuracy']:.3f} with {size['photos']}" for size in found["sizes"])
+    with whole_folder(paths.DATA_SIZE) as folder:
+        np.save(folder / "right.npy", right)
+        pd.DataFrame({"breed": val.breeds}).to_csv(folder / "val.csv", index=False)
+    accuracies = ", ".join(
+        f"{accuracy:.3f} with {count}" for accuracy, count in zip(right.mean((0, 2)), photos, strict=True)
+    )
     print(f"data_size: accuracy on val by photos: {accuracies}")
 
 

@@ -20,19 +20,21 @@ from pathlib import Path
 import keras
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
-from stages.lib import paths
-from stages.lib.arrays import Rows, write_rows
-from stages.lib.backbones import build_backbone, cut_below, last_layers
-from stages.lib.classifiers import pool
-from stages.lib.datasets import picture_batches, write_breeds
-from stages.lib.engines import start_engine
-from stages.lib.errors import run
-from stages.lib.outputs import scratch_folder, whole_folder, write_json
-from stages.lib.params import load_params
-from stages.lib.pictures import find_pictures
-from stages.lib.precision import set_precision
+from stages.lib.backbones.build import build_backbone
+from stages.lib.backbones.cutting import cut_below, last_layers
+from stages.lib.core import paths
+from stages.lib.core.arrays import Rows, write_rows
+from stages.lib.core.errors import run
+from stages.lib.core.outputs import scratch_folder, whole_folder, write_json
+from stages.lib.core.params import load_params
+from stages.lib.core.progress import Progress
+from stages.lib.datasets.batches import picture_batches
+from stages.lib.datasets.features import write_breeds
+from stages.lib.datasets.pictures import find_pictures
+from stages.lib.engines.engine import start_engine
+from stages.lib.networks.classifiers import pool
+from stages.lib.networks.precision import set_precision
 
 BATCH_SIZE = 32
 
@@ -48,7 +50,7 @@ def write_frozen(
     batches: Iterator[tuple[np.ndarray, np.ndarray]], count: int, activations_file: Path, features_file: Path, what: str
 ) -> None:
     """Write what `run_frozen` gives for the next ``count`` pictures to files, batch by batch, as it comes."""
-    with tqdm(desc=what, total=count, unit="picture", mininterval=1) as bar:
+    with Progress(desc=what, total=count, unit="picture") as bar:
         first = next(batches)
         activations, features = (output.shape[1:] for output in first)
         with (

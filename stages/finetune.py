@@ -8,16 +8,20 @@ Cost    30 s for 100 steps of 32 at 128 px on 2 cores, in bfloat16
 
 import keras
 
-from stages.lib import paths
-from stages.lib.backbones import cut_below, last_layers
-from stages.lib.classifiers import HEAD
-from stages.lib.datasets import encode, read_features, training_batches, validation_batches
-from stages.lib.devices import all_devices
-from stages.lib.errors import run
-from stages.lib.model_files import Classifier, load_classifier
-from stages.lib.params import load_params
-from stages.lib.precision import in_precision, set_precision
-from stages.lib.training import set_seed, train, write_results
+from stages.lib.backbones.cutting import cut_below, last_layers
+from stages.lib.core import paths
+from stages.lib.core.encoding import encode
+from stages.lib.core.errors import run
+from stages.lib.core.params import load_params
+from stages.lib.datasets.batches import training_batches, validation_batches
+from stages.lib.datasets.features import read_features
+from stages.lib.networks.classifiers import HEAD
+from stages.lib.networks.graphs import in_precision
+from stages.lib.networks.model_files import Classifier, load_classifier
+from stages.lib.networks.precision import set_precision
+from stages.lib.training.devices import all_devices
+from stages.lib.training.loop import set_seed, train
+from stages.lib.training.results import write_results
 
 
 def split_for_training(model: keras.Model, layers: int) -> keras.Model:

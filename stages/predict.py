@@ -19,15 +19,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
-from stages.lib.answers import Fault, answer_in_batches, list_files
-from stages.lib.engines import Engine, start_engine
-from stages.lib.errors import run
-from stages.lib.model_files import Classifier
-from stages.lib.models import MODELS
-from stages.lib.params import load_params
-from stages.lib.trained_models import FILES, Threshold, find_model, load_model, read_evaluation
+from stages.lib.core.errors import run
+from stages.lib.core.evaluated import read_evaluation
+from stages.lib.core.models import MODELS
+from stages.lib.core.params import load_params
+from stages.lib.core.progress import Progress
+from stages.lib.engines.engine import Engine, start_engine
+from stages.lib.networks.model_files import Classifier
+from stages.lib.serving.answers import Fault, answer_in_batches, list_files
+from stages.lib.serving.trained_models import FILES, Threshold, find_model, load_model
 
 BAR = 20  # characters
 PRINTED = 10  # breeds, if there are no more
@@ -60,7 +60,7 @@ def predict(
             yield batch.answers, batch.faults  # without its pictures, which may come from another machine
 
     quiet = len(files) <= BATCH_SIZE or sys.stdout.isatty()
-    with tqdm(desc="predict", total=len(files), unit="photo", mininterval=1, disable=quiet) as bar:
+    with Progress(desc="predict", total=len(files), unit="photo", disable=quiet) as bar:
         for answers, faults in engine.batches(classifier, ask, [files], BATCH_SIZE):
             yield answers, faults
             bar.update(len(answers) + len(faults))

@@ -7,24 +7,26 @@ Alone   python -m stages.train_scratch plain, or augmented
 Cost    40 s for 600 steps of 32 at 128 px on 2 cores, in bfloat16
 """
 
-from stages.lib import paths
-from stages.lib.arrays import Rows
-from stages.lib.classifiers import scratch_network
-from stages.lib.datasets import encode, training_batches, validation_batches
-from stages.lib.devices import all_devices
-from stages.lib.errors import run
-from stages.lib.model_files import Classifier
-from stages.lib.models import parse_variant
-from stages.lib.outputs import scratch_folder
-from stages.lib.params import load_params
-from stages.lib.pictures import decode_pictures, find_pictures
-from stages.lib.precision import set_precision
-from stages.lib.training import set_seed, train, write_results
+from stages.lib.core import paths
+from stages.lib.core.arrays import Rows
+from stages.lib.core.encoding import encode
+from stages.lib.core.errors import run
+from stages.lib.core.models import VARIANTS, parse_choice
+from stages.lib.core.outputs import scratch_folder
+from stages.lib.core.params import load_params
+from stages.lib.datasets.batches import training_batches, validation_batches
+from stages.lib.datasets.pictures import decode_pictures, find_pictures
+from stages.lib.networks.classifiers import scratch_network
+from stages.lib.networks.model_files import Classifier
+from stages.lib.networks.precision import set_precision
+from stages.lib.training.devices import all_devices
+from stages.lib.training.loop import set_seed, train
+from stages.lib.training.results import write_results
 
 
 def main() -> None:
     """Run the stage."""
-    variant = parse_variant(__doc__)
+    variant = parse_choice(__doc__, "variant", VARIANTS)
     params = load_params()
     settings = params.train_scratch
     set_seed(params.seed)

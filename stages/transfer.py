@@ -9,22 +9,25 @@ Cost    10 s on 2 cores, of which training takes 3
 
 from pathlib import Path
 
-from stages.lib import paths
-from stages.lib.backbones import build_backbone
-from stages.lib.classifiers import head_network, join
-from stages.lib.datasets import encode, read_features, training_batches, validation_batches
-from stages.lib.devices import all_devices
-from stages.lib.errors import run
-from stages.lib.model_files import Classifier
-from stages.lib.models import parse_variant
-from stages.lib.params import load_params
-from stages.lib.precision import set_precision
-from stages.lib.training import set_seed, train, write_results
+from stages.lib.backbones.build import build_backbone
+from stages.lib.core import paths
+from stages.lib.core.encoding import encode
+from stages.lib.core.errors import run
+from stages.lib.core.models import VARIANTS, parse_choice
+from stages.lib.core.params import load_params
+from stages.lib.datasets.batches import training_batches, validation_batches
+from stages.lib.datasets.features import read_features
+from stages.lib.networks.classifiers import head_network, join
+from stages.lib.networks.model_files import Classifier
+from stages.lib.networks.precision import set_precision
+from stages.lib.training.devices import all_devices
+from stages.lib.training.loop import set_seed, train
+from stages.lib.training.results import write_results
 
 
 def main() -> None:
     """Run the stage."""
-    variant = parse_variant(__doc__)
+    variant = parse_choice(__doc__, "variant", VARIANTS)
     params = load_params()
     settings = params.transfer
     set_seed(params.seed)

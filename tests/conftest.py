@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline_fixtures import recording
 from tiny_pipeline import new_repository, tiny_params
 
-from stages.lib.errors import run
+from stages.lib.core.errors import run
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -152,7 +152,7 @@ def record_stage() -> None:
     """In a process that runs a stage, write down at its end what it opened and which parameters it read.
 
     `sys.addaudithook` sees what Python opens. It sees neither the pictures that TensorFlow reads (`tf.io.read_file`,
-    in stages.lib.datasets) nor the weights that h5py does; of the pictures it sees their folders being listed.
+    in stages.lib.datasets.batches) nor the weights that h5py does; of the pictures it sees their folders being listed.
     """
     if sys.orig_argv[1:2] != ["-m"] or not sys.orig_argv[2].startswith("stages."):
         return
@@ -185,7 +185,7 @@ def record_stage() -> None:
 def record_params(read: set[str]) -> None:
     """Add to ``read`` each key of params.yaml that a stage asks for, such as "data.source"."""
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` will do, but later
-    from stages.lib.params import Params, Section
+    from stages.lib.core.params import Params, Section
 
     del sys.path[0]
     places = {}  # of sections, by id: they live as long as the process

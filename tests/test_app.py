@@ -27,11 +27,11 @@ from keras import layers
 from PIL import Image
 
 from stages import app, predict
-from stages.lib import page_content
-from stages.lib.answers import answer_in_batches, read_photos
-from stages.lib.errors import UserError, run
-from stages.lib.model_files import Classifier, save_classifier
-from stages.lib.trained_models import Threshold, Trained, load_model
+from stages.lib.core.errors import UserError, run
+from stages.lib.networks.model_files import Classifier, save_classifier
+from stages.lib.serving import page_content
+from stages.lib.serving.answers import answer_in_batches, read_photos
+from stages.lib.serving.trained_models import Threshold, Trained, load_model
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]  # red, green and blue to the network below
 SIDE = 32
@@ -567,7 +567,7 @@ def test_gradio_itself_would_not_give_files_away_either(folder, trained, monkeyp
     from starlette.testclient import TestClient
 
     monkeypatch.chdir(folder)
-    from stages.lib.page import make_page
+    from stages.lib.serving.page import make_page
 
     page = make_page(trained, Path("models/scratch_plain.keras"), EVALUATION, MAX_PIXELS, folder / "uploads")
     page.user_middleware.clear()
@@ -660,7 +660,7 @@ def test_an_upload_that_is_too_large_is_refused_whoever_sends_it(client, served)
 
 @needs_gradio
 def test_of_too_many_photos_the_first_are_answered_and_the_others_counted(folder, trained, monkeypatch):
-    from stages.lib import page
+    from stages.lib.serving import page
 
     monkeypatch.setattr(page, "MOST", 2)
     files = [page.Upload(folder / "photos" / name, name) for name in ("red.png", "notes.txt", "blue.jpg", "grey.png")]
@@ -675,12 +675,12 @@ def test_of_too_many_photos_the_first_are_answered_and_the_others_counted(folder
 def test_without_memory_there_is_a_sentence(folder, trained, monkeypatch):
     import gradio
 
-    from stages.lib import page
+    from stages.lib.serving import page
 
     def no_memory(*_):
         raise MemoryError("a private folder takes about 9 MB")
 
-    monkeypatch.setattr("stages.lib.answers.read_photo", no_memory)
+    monkeypatch.setattr("stages.lib.serving.answers.read_photo", no_memory)
     with pytest.raises(gradio.Error, match="There is not enough memory for these photos: try fewer"):
         page.answer_uploads(trained, [page.Upload(folder / "photos/red.png", "red.png")], MAX_PIXELS, print)
 
@@ -692,7 +692,7 @@ def test_without_memory_there_is_a_sentence(folder, trained, monkeypatch):
 def test_the_copy_of_a_photo_is_deleted_after_a_while_though_others_come(folder, trained, monkeypatch, tmp_path):
     from starlette.testclient import TestClient
 
-    from stages.lib import page
+    from stages.lib.serving import page
 
     monkeypatch.chdir(folder)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
@@ -715,7 +715,7 @@ def test_the_copy_of_a_photo_is_deleted_after_a_while_though_others_come(folder,
 
 @needs_gradio
 def test_the_ten_minutes_that_are_promised_hold():
-    from stages.lib import page
+    from stages.lib.serving import page
 
     assert page.KEPT + page.TIDY_EVERY < 600
     assert "within ten minutes" in (page_content.FOLDER / "page_about.html.jinja").read_text(encoding="utf-8")

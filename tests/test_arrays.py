@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_fixtures import ROOT
 
-from stages.lib.arrays import Rows, write_rows
+from stages.lib.core.arrays import Rows, write_rows
 
 MEBIBYTE = 2**20
 
@@ -61,7 +61,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 import resource
 from pathlib import Path
 import numpy as np
-from stages.lib.arrays import Rows, write_rows
+from stages.lib.core.arrays import Rows, write_rows
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before = peak()
 batch = np.ones((8, {MEBIBYTE}), np.uint8)

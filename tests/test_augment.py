@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from stages import augment
-from stages.lib.params import Augment
-from stages.lib.views import random_view, view_generator
+from stages.lib.core.params import Augment
+from stages.lib.images.views import random_view, view_generator
 
 SIDE = 32
 SETTINGS = {"copies": 3, "rotation": 30, "zoom": 0.2, "flip": True, "brightness": 0.2, "contrast": 0.2}

@@ -13,10 +13,11 @@ from PIL import Image
 
 from stages.features import run_frozen, write_frozen
 from stages.finetune import split_for_training
-from stages.lib.backbones import BACKBONES, build_backbone, cut_below, last_layers, write_weights
-from stages.lib.classifiers import head_network, join
-from stages.lib.errors import UserError
-from stages.lib.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.backbones.build import BACKBONES, build_backbone, write_weights
+from stages.lib.backbones.cutting import cut_below, last_layers
+from stages.lib.core.errors import UserError
+from stages.lib.networks.classifiers import head_network, join
+from stages.lib.networks.model_files import Classifier, load_classifier, save_classifier
 
 SIDE = 64  # pixels
 

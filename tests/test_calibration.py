@@ -9,7 +9,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from stages.lib.calibration import TEMPERATURES, expected_calibration_error, fit_temperature, reliability, scale
+from stages.lib.evaluation.calibration import (
+    TEMPERATURES,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+    scale,
+)
 
 
 def test_calibration_error_of_the_example_in_the_documentation_of_torchmetrics():

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.lib import paths
-from stages.lib.checkpoints import Checkpoint, hash_stage
-from stages.lib.classifiers import head_network, scratch_network
-from stages.lib.datasets import training_batches, validation_batches
-from stages.lib.errors import run
-from stages.lib.model_files import Classifier
-from stages.lib.params import Transfer
-from stages.lib.training import set_seed, train, write_results
+from stages.lib.core import paths
+from stages.lib.core.errors import run
+from stages.lib.core.params import Transfer
+from stages.lib.datasets.batches import training_batches, validation_batches
+from stages.lib.networks.classifiers import head_network, scratch_network
+from stages.lib.networks.model_files import Classifier
+from stages.lib.training.checkpoints import Checkpoint, hash_stage
+from stages.lib.training.loop import set_seed, train
+from stages.lib.training.results import write_results
 
 SETTINGS = Transfer(
     steps=18, batch_size=8, class_balance="none", optimizer="adamw", learning_rate=0.05, weight_decay=0.01, dropout=0.5,
@@ -138,7 +139,7 @@ def test_a_training_that_is_killed_before_its_model_is_saved_trains_no_further(m
     train_and_write(make, settings)
     expected = made()
     with monkeypatch.context() as patch, pytest.raises(KilledError):
-        patch.setattr("stages.lib.training.save_classifier", lambda *_: (_ for _ in ()).throw(KilledError))
+        patch.setattr("stages.lib.training.loop.save_classifier", lambda *_: (_ for _ in ()).throw(KilledError))
         train_and_write(make, settings)
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoint, "on_train_batch_end", lambda *_: pytest.fail("trained further"))

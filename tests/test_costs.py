@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib import costs
-from stages.lib.classifiers import scratch_network
-from stages.lib.view_averaging import average_views
+from stages.lib.inference import costs
+from stages.lib.networks.classifiers import scratch_network
+from stages.lib.networks.graphs import average_views
 
 
 def test_networks_of_one_architecture_are_timed_once_and_others_for_themselves(monkeypatch):
@@ -33,7 +33,7 @@ def test_networks_are_timed_with_the_views_that_they_are_asked_about(monkeypatch
 
 def test_milliseconds_are_told_for_each_batch_size():
     found = costs.milliseconds_a_photo(scratch_network(32, 3, 0.1))
-    assert list(found) == [1, 32]
+    assert list(found) == ["milliseconds_batch_1", "milliseconds_batch_32"]
     assert min(found.values()) > 0
 
 
@@ -41,4 +41,4 @@ def test_size_counts_every_weight_and_the_file(tmp_path):
     path = tmp_path / "model"
     path.write_bytes(bytes(1_260_000))
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
-    assert costs.size(network, path) == {"parameters": 16, "megabytes": pytest.approx(1.3)}
+    assert costs.describe_size(network, path) == {"parameters": 16, "megabytes": pytest.approx(1.3)}

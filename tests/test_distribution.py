@@ -12,10 +12,10 @@ import tensorflow as tf
 import yaml
 from two_devices import CASES, SETTINGS
 
-from stages.lib.datasets import shares_of_devices
-from stages.lib.devices import all_devices, devices_for
-from stages.lib.model_files import load_classifier
-from stages.lib.pictures import read_picture
+from stages.lib.datasets.batches import shares_of_devices
+from stages.lib.datasets.pictures import read_picture
+from stages.lib.networks.model_files import load_classifier
+from stages.lib.training.devices import all_devices, devices_for
 
 ROOT = Path(__file__).resolve().parent.parent
 ALIKE = [case for case in CASES if "dropout" not in case]

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from stages.lib.download import download
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 from stages.sources import stanford_dogs, stanford_dogs_archive
+from stages.sources.download import download
 
 CONTENT = random.Random(1).randbytes(400_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -351,7 +351,7 @@ def test_full_disk_is_told(server, destination, monkeypatch):
     def full(_file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("stages.lib.download.os.fsync", full)
+    monkeypatch.setattr("stages.sources.download.os.fsync", full)
     with pytest.raises(UserError, match="No space left on device"):
         fetch(server, destination)
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from stages.lib import duplicates
-from stages.lib.duplicates import group_labels, near_pairs, perceptual_hashes
+from stages.lib.images import duplicates
+from stages.lib.images.duplicates import group_labels, near_pairs, perceptual_hashes
 
 DISTANCE = 8  # as in params.yaml
 

@@ -13,10 +13,13 @@ from conftest import ROOT
 from PIL import Image
 
 from stages import evaluate
-from stages.lib import caveats, charts, paths, report, score_charts
-from stages.lib.models import MODELS
-from stages.lib.params import load_params
-from stages.lib.scores import classification_report, compare_models, compute_scores
+from stages.lib.core import paths
+from stages.lib.core.models import MODELS
+from stages.lib.core.params import load_params
+from stages.lib.evaluation import caveats
+from stages.lib.evaluation.comparisons import compare_models
+from stages.lib.evaluation.scores import classification_report, compute_scores
+from stages.lib.reporting import charts, report, score_charts
 
 
 def scores_on_val(accuracy: float, loss: float) -> dict[str, float]:

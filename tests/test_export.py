@@ -24,14 +24,14 @@ from PIL import Image
 from pipeline_fixtures import ROOT, Repository
 
 from stages import export, predict
-from stages.lib import exported
-from stages.lib.backbones import BACKBONES, build_backbone
-from stages.lib.classifiers import head_network, join, scratch_network
-from stages.lib.errors import UserError
-from stages.lib.model_files import Classifier, load_classifier, save_classifier
-from stages.lib.models import MODELS
-from stages.lib.trained_models import load_model, read_evaluation
-from stages.lib.view_averaging import average_views
+from stages.lib.backbones.build import BACKBONES, build_backbone
+from stages.lib.core.errors import UserError
+from stages.lib.core.models import MODELS
+from stages.lib.exporting import exported
+from stages.lib.networks.classifiers import head_network, join, scratch_network
+from stages.lib.networks.graphs import average_views
+from stages.lib.networks.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.serving.trained_models import load_model, read_evaluation
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]
 SIDE = 32

@@ -19,10 +19,10 @@ import pytest
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from stages.lib.duplicates import perceptual_hashes
-from stages.lib.errors import UserError
-from stages.lib.params import load_params
-from stages.lib.pictures import FORMATS, Refused, read_photo, to_square
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import load_params
+from stages.lib.images.duplicates import perceptual_hashes
+from stages.lib.images.photos import FORMATS, Refused, read_photo, to_square
 from stages.sources.stanford_dogs import unpack
 
 ROOT = Path(__file__).resolve().parent.parent

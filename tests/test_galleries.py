@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from stages.lib.galleries import confused_pairs, photos_of_pair, surest_answers, worst_errors
+from stages.lib.evaluation.galleries import confused_pairs, photos_of_pair, surest_answers, worst_errors
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from stages.lib.classifiers import scratch_network
-from stages.lib.grad_cam import grad_cam, overlay
-from stages.lib.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.inference.grad_cam import grad_cam
+from stages.lib.networks.classifiers import scratch_network
+from stages.lib.networks.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.reporting.embedding import overlay
 
 
 def red_or_green() -> keras.Model:

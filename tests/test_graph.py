@@ -11,7 +11,7 @@ import yaml
 from pipeline_fixtures import ROOT, is_within, read_stages
 
 from stages.export import FORMATS
-from stages.lib.models import MODELS
+from stages.lib.core.models import MODELS
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.lib.label_errors import COLUMNS, can_be_judged, find_suspicious, out_of_fold_probabilities
+from stages.lib.labels.label_errors import COLUMNS, can_be_judged, find_suspicious, out_of_fold_probabilities
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 

@@ -21,16 +21,18 @@ from pipeline_fixtures import Repository
 
 from benchmarks.photographs import write_drawn
 from stages import augment, data_size, evaluate, predict, prepare
-from stages.lib import charts, paths, score_charts
-from stages.lib.answers import answer
-from stages.lib.arrays import write_rows
-from stages.lib.caveats import find_caveats
-from stages.lib.data_size import compare_sizes
-from stages.lib.datasets import encode, write_breeds
-from stages.lib.model_files import Classifier, save_classifier
-from stages.lib.models import MODELS, VARIANTS
-from stages.lib.outputs import write_json
-from stages.lib.pictures import find_pictures, read_picture
+from stages.lib.core import paths
+from stages.lib.core.arrays import write_rows
+from stages.lib.core.encoding import encode
+from stages.lib.core.models import MODELS, VARIANTS
+from stages.lib.core.outputs import write_json
+from stages.lib.datasets.features import write_breeds
+from stages.lib.datasets.pictures import find_pictures, read_picture
+from stages.lib.evaluation.caveats import find_caveats
+from stages.lib.evaluation.data_size import compare_sizes
+from stages.lib.networks.model_files import Classifier, save_classifier
+from stages.lib.reporting import charts, score_charts
+from stages.lib.serving.answers import answer
 
 BREEDS = sorted(
     """

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib.backbones import build_backbone, write_weights
-from stages.lib.classifiers import head_network, scratch_network
-from stages.lib.datasets import read_features, write_breeds
-from stages.lib.errors import UserError
-from stages.lib.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.backbones.build import build_backbone, write_weights
+from stages.lib.core.errors import UserError
+from stages.lib.datasets.features import read_features, write_breeds
+from stages.lib.networks.classifiers import head_network, scratch_network
+from stages.lib.networks.model_files import Classifier, load_classifier, save_classifier
 
 
 @pytest.fixture(scope="module")

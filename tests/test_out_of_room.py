@@ -13,11 +13,11 @@ import tensorflow as tf
 from PIL import Image
 
 from stages import prepare
-from stages.lib.arrays import write_rows
-from stages.lib.classifiers import scratch_network
-from stages.lib.errors import UserError, run
-from stages.lib.model_files import Classifier, save_classifier
-from stages.lib.outputs import whole_file
+from stages.lib.core.arrays import write_rows
+from stages.lib.core.errors import UserError, run
+from stages.lib.core.outputs import whole_file
+from stages.lib.networks.classifiers import scratch_network
+from stages.lib.networks.model_files import Classifier, save_classifier
 
 ROOT = Path(__file__).resolve().parent.parent
 MEGABYTE = 10**6
@@ -144,7 +144,7 @@ def test_an_array_in_a_file_has_its_room_before_it_is_filled_or_says_what_it_nee
 LIMITED = """
 import resource, sys
 import stages.prepare
-from stages.lib.errors import run
+from stages.lib.core.errors import run
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]), -1))
 run(stages.prepare.main)

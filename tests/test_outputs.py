@@ -1,6 +1,6 @@
 import pytest
 
-from stages.lib.outputs import scratch_folder, whole_file, whole_folder, write_json
+from stages.lib.core.outputs import scratch_folder, whole_file, whole_folder, write_json
 
 
 class HaltedError(Exception):

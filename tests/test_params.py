@@ -4,8 +4,8 @@ from typing import get_args
 import pytest
 import yaml
 
-from stages.lib.errors import UserError
-from stages.lib.params import Backbone, load_params
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import Backbone, load_params
 
 SECTIONS = "seed, data, split, augment, backbone, precision, train_scratch, transfer, finetune, evaluate, compute"
 BACKBONES = (

@@ -10,15 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from stages.lib.pictures import (
-    FORMATS,
-    Refused,
-    decode_pictures,
-    find_pictures,
-    in_parallel,
-    read_photo,
-    to_square,
-)
+from stages.lib.core.parallel import in_parallel
+from stages.lib.datasets.pictures import decode_pictures, find_pictures
+from stages.lib.images.photos import FORMATS, Refused, read_photo, to_square
 
 MANY = 10**6  # pixels
 SIZE = (48, 32)
@@ -244,7 +238,7 @@ def test_a_file_cut_short_within_its_header_is_refused_as_such(path, draw_photo)
     assert refusal(path) == ("cut short", "Truncated File Read")
 
 
-@pytest.mark.filterwarnings("ignore")  # pytest undoes what stages.lib.pictures sets
+@pytest.mark.filterwarnings("ignore")  # pytest undoes what stages.lib.images.photos sets
 @pytest.mark.parametrize("kind", FORMATS)
 def test_whatever_is_wrong_within_a_file_it_is_read_or_refused(path, kind, draw_photo):
     draw_photo(1, SIZE).save(path, kind)

@@ -18,12 +18,13 @@ from sklearn.metrics import confusion_matrix
 from tiny_pipeline import BREEDS, STAGES, WEIGHTS, draw_photos, new_repository, tiny_params
 
 from stages import predict
-from stages.lib.backbones import build_backbone, write_weights
-from stages.lib.datasets import picture_batches
-from stages.lib.errors import run
-from stages.lib.model_files import load_classifier
-from stages.lib.models import MODELS
-from stages.lib.pictures import find_pictures, read_photo, to_square
+from stages.lib.backbones.build import build_backbone, write_weights
+from stages.lib.core.errors import run
+from stages.lib.core.models import MODELS
+from stages.lib.datasets.batches import picture_batches
+from stages.lib.datasets.pictures import find_pictures
+from stages.lib.images.photos import read_photo, to_square
+from stages.lib.networks.model_files import load_classifier
 
 CHECKPOINTS = ".checkpoints"  # where a training stands: no output, as DVC removes those before it runs a stage
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]

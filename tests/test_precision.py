@@ -3,8 +3,8 @@
 import pytest
 import tensorflow as tf
 
-from stages.lib import precision
-from stages.lib.precision import choose_precision, processor_flags
+from stages.lib.networks import precision
+from stages.lib.networks.precision import choose_precision, processor_flags
 
 
 @pytest.mark.parametrize("asked", ["float32", "mixed_bfloat16", "mixed_float16"])

@@ -10,9 +10,9 @@ import keras
 import pytest
 
 from stages import predict
-from stages.lib.engines import LocalEngine
-from stages.lib.errors import run
-from stages.lib.model_files import Classifier, save_classifier
+from stages.lib.core.errors import run
+from stages.lib.engines.engine import LocalEngine
+from stages.lib.networks.model_files import Classifier, save_classifier
 
 PHOTOS = 70  # three batches
 

@@ -6,9 +6,10 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from stages.lib.backbones import build_backbone
-from stages.lib.classifiers import head_network, join, scratch_network
-from stages.lib.predictions import BATCH_SIZE, join_networks, predict_pictures
+from stages.lib.backbones.build import build_backbone
+from stages.lib.inference.predictions import BATCH_SIZE, predict_pictures
+from stages.lib.networks.classifiers import head_network, join, scratch_network
+from stages.lib.networks.graphs import join_networks
 
 
 def on_backbone(backbone: keras.Model, seed: int) -> keras.Model:

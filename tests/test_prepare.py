@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from stages import prepare
-from stages.lib.splits import SPLITS
+from stages.lib.core.splits import SPLITS
 
 SIDE = 32
 SIZE = (96, 72)
@@ -604,7 +604,7 @@ def test_out_of_memory_is_told_and_refuses_no_photo(tmp_path, draw_photo, write_
     make_breeds(tmp_path / "dogs", draw_photo, Cairn=20, Dingo=20)
     before = contents(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stages.lib.pictures._to_rgb", lambda _: bytearray(2**62))
+        patch.setattr("stages.lib.images.photos._to_rgb", lambda _: bytearray(2**62))
         assert run_stage(prepare.main, tmp_path) == 1
     assert "error: not enough memory: dogs/Cairn/0.png takes about 0 MB to read" in capsys.readouterr().err
     assert contents(tmp_path) == before

@@ -22,10 +22,10 @@ import pytest
 from PIL import Image
 
 from stages import augment, features, predict, prepare
-from stages.lib.backbones import build_backbone, write_weights
-from stages.lib.engines import LocalEngine, start_engine
-from stages.lib.errors import UserError, run
-from stages.lib.model_files import Classifier, save_classifier
+from stages.lib.backbones.build import build_backbone, write_weights
+from stages.lib.core.errors import UserError, run
+from stages.lib.engines.engine import LocalEngine, start_engine
+from stages.lib.networks.model_files import Classifier, save_classifier
 
 ROOT = Path(__file__).resolve().parent.parent
 BREEDS = ["Löwchen", "Pug"]
@@ -67,7 +67,7 @@ def cluster(environment):  # noqa: ARG001
 @pytest.fixture
 def small_parts(monkeypatch):
     """So that a few photos are many parts."""
-    from stages.lib import ray_engine
+    from stages.lib.engines import ray_engine
 
     monkeypatch.setattr(ray_engine, "PHOTOS_A_PART", 4)
     monkeypatch.setattr(ray_engine, "BATCHES_A_PART", 1)
@@ -285,7 +285,7 @@ def test_a_node_that_does_not_see_the_repository_is_named(engine, numbers):
 
 
 def test_a_node_with_another_version_is_named(engine, numbers, tmp_path, monkeypatch):
-    from stages.lib import ray_engine
+    from stages.lib.engines import ray_engine
 
     here = ray_engine._versions() | {"pillow": "1.0"}
     monkeypatch.setattr(ray_engine, "_versions", lambda: here)
@@ -342,7 +342,7 @@ def test_an_address_without_a_cluster_is_one_line(photos, tmp_path, write_params
 ASK = """
 import sys
 from pathlib import Path
-from stages.lib.engines import start_engine
+from stages.lib.engines.engine import start_engine
 with start_engine("ray", sys.argv[1]) as engine:
     print(engine.map(lambda file: file.name, [Path("a"), Path("b")], "test", Path("home")))
 """
@@ -393,7 +393,7 @@ def test_ray_is_asked_for_where_it_is_not_installed_and_local_does_without(
     for module in [name for name in sys.modules if name.partition(".")[0] == "ray"]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "ray", None)  # which makes an import of it fail
-    monkeypatch.delitem(sys.modules, "stages.lib.ray_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "stages.lib.engines.ray_engine", raising=False)
     shutil.copytree(photos, tmp_path / "root", symlinks=True)
     set_engine(write_params, tmp_path / "root", engine)
     code = run_stage(prepare.main, tmp_path / "root")

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from pipeline_fixtures import ROOT, Repository
 
-from stages.lib.models import MODELS
+from stages.lib.core.models import MODELS
 
 PHOTOGRAPHS = os.environ.get("DOG_PHOTOGRAPHS")
 GIB = 2**30

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.lib.backbones import build_backbone, write_weights
+from stages.lib.backbones.build import build_backbone, write_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("prepare", "augment", "features")

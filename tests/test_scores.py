@@ -9,16 +9,9 @@ from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.metrics import classification_report as reference_report
 
-from stages.lib import scores
-from stages.lib.scores import (
-    accuracy_interval,
-    classification_report,
-    compare_models,
-    compute_scores,
-    in_words,
-    macro_f1_interval,
-    photos_needed,
-)
+from stages.lib.evaluation import scores
+from stages.lib.evaluation.comparisons import compare_models, in_words, photos_needed
+from stages.lib.evaluation.scores import accuracy_interval, classification_report, compute_scores, macro_f1_interval
 
 KEYS = [
     *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.selective import find_threshold, is_sure, risk_coverage
+from stages.lib.evaluation.selective import find_threshold, is_sure, risk_coverage
 
 RIGHT = np.array([True, False, True, True, False])
 CONFIDENCE = np.array([0.9, 0.8, 0.8, 0.6, 0.5])

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.lib.splits import _place, assign_splits
+from stages.lib.images.splitting import _place, assign_splits
 
 TEST, VAL = 0.25, 0.1
 

@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from stages.lib.errors import UserError
+from stages.lib.core.errors import UserError
 from stages.sources import stanford_dogs
 from stages.sources.stanford_dogs import choose_breeds, list_breeds, unpack
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.lib import tidying
-from stages.lib.tidying import delete_older, keep_deleting_older
+from stages.lib.serving import tidying
+from stages.lib.serving.tidying import delete_older, keep_deleting_older
 
 
 def write(path: Path, age: float) -> Path:

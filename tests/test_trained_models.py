@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from stages.lib import trained_models
-from stages.lib.exported import About, Exported, hash_file
-from stages.lib.model_files import Classifier
-from stages.lib.trained_models import Threshold, Trained, find_name, load_model
+from stages.lib.exporting.exported import About, Exported, hash_file
+from stages.lib.networks.model_files import Classifier
+from stages.lib.serving import trained_models
+from stages.lib.serving.trained_models import Threshold, Trained, find_name, load_model
 
 BREEDS = ["Cairn", "Dingo"]
 THRESHOLD = 0.6

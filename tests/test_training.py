@@ -8,14 +8,16 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib import paths, training
-from stages.lib.classifiers import head_network, scratch_network
-from stages.lib.datasets import training_batches, validation_batches
-from stages.lib.errors import UserError
-from stages.lib.model_files import Classifier, load_classifier, save_classifier
-from stages.lib.params import Transfer
-from stages.lib.precision import in_precision
-from stages.lib.training import schedule, set_seed, train, write_results
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import Transfer
+from stages.lib.datasets.batches import training_batches, validation_batches
+from stages.lib.networks.classifiers import head_network, scratch_network
+from stages.lib.networks.graphs import in_precision
+from stages.lib.networks.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.training import loop as training
+from stages.lib.training.loop import schedule, set_seed, train
+from stages.lib.training.results import write_results
 
 SETTINGS = Transfer(
     steps=40,

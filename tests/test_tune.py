@@ -14,9 +14,10 @@ from PIL import Image
 from pipeline_fixtures import ROOT, is_within, recording
 
 from stages import tune
-from stages.lib import datasets, training
-from stages.lib.errors import UserError, run
-from stages.lib.params import load_params
+from stages.lib.core.errors import UserError, run
+from stages.lib.core.params import load_params
+from stages.lib.datasets import batches as datasets
+from stages.lib.training import loop as training
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS = {"train": 8, "val": 4, "test": 3}  # of each breed

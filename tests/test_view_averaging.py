@@ -6,9 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from stages.lib.classifiers import scratch_network
-from stages.lib.predictions import join_networks
-from stages.lib.view_averaging import average_views
+from stages.lib.networks.classifiers import scratch_network
+from stages.lib.networks.graphs import average_views, join_networks
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,12 @@ import onnx
 import onnxruntime
 import pytest
 
-from stages.lib import backbones, paths
-from stages.lib.backbones import BACKBONES, Family, build_backbone
-from stages.lib.errors import UserError
-from stages.lib.packages import read_packaged_file
+from stages.lib.backbones import build as backbones
+from stages.lib.backbones.build import BACKBONES, Family, build_backbone
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError
 from stages.sources import bundled_weights, imagenet_weights, squeezenet_weights
+from stages.sources.packages import read_packaged_file
 
 BUNDLED = {  # the stages that take weights out of a package
     bundled_weights: "VGG16-bundled.weights.h5",

@@ -17,16 +17,17 @@ import tensorflow as tf
 import yaml
 
 from stages.finetune import split_for_training
-from stages.lib import paths
-from stages.lib.backbones import build_backbone
-from stages.lib.checkpoints import Checkpoint
-from stages.lib.classifiers import head_network, join, scratch_network
-from stages.lib.datasets import training_batches, validation_batches
-from stages.lib.devices import all_devices, visible_devices
-from stages.lib.model_files import Classifier
-from stages.lib.params import Transfer
-from stages.lib.precision import in_precision
-from stages.lib.training import set_seed, train, write_results
+from stages.lib.backbones.build import build_backbone
+from stages.lib.core import paths
+from stages.lib.core.params import Transfer
+from stages.lib.datasets.batches import training_batches, validation_batches
+from stages.lib.networks.classifiers import head_network, join, scratch_network
+from stages.lib.networks.graphs import in_precision
+from stages.lib.networks.model_files import Classifier
+from stages.lib.training.checkpoints import Checkpoint
+from stages.lib.training.devices import all_devices, visible_devices
+from stages.lib.training.loop import set_seed, train
+from stages.lib.training.results import write_results
 
 TRAINED, VALIDATED = 64, 33  # with batches of 16, the last one of val has a picture for one of the two devices alone
 SETTINGS = Transfer(

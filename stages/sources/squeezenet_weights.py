@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from stages.lib import paths
-from stages.lib.backbones import build_backbone, write_weights
-from stages.lib.errors import UserError, run
-from stages.lib.packages import read_packaged_file
+from stages.lib.backbones.build import build_backbone, write_weights
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError, run
+from stages.sources.packages import read_packaged_file
 
 PACKAGE = "ndf"
 FILE = "ndf/example_models/weights/squeezenet_weights.pkl"

@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-from tqdm import tqdm
-
-from stages.lib import paths
-from stages.lib.errors import UserError, run
-from stages.lib.outputs import whole_folder
-from stages.lib.params import load_params
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError, run
+from stages.lib.core.outputs import whole_folder
+from stages.lib.core.params import load_params
+from stages.lib.core.progress import Progress
 
 # Images/n02089078-black-and-tan_coonhound/n02089078_1021.jpg: nothing else is read, so no name that is written can
 # have a dot in front, a slash or a drive in it.
@@ -47,7 +46,7 @@ def unpack(archive: Path, folder: Path, breeds: Iterable[str]) -> dict[str, int]
         with whole_folder(folder) as unpacked:
             for breed in wanted:
                 (unpacked / breed).mkdir()
-            for breed, file in tqdm(chosen, desc="unpacking", unit=" photos", mininterval=1):
+            for breed, file in Progress(chosen, desc="unpacking", unit=" photos"):
                 with tar.extractfile(photos[breed, file]) as source, (unpacked / breed / file).open("xb") as target:
                     shutil.copyfileobj(source, target)
     return dict(Counter(breed for breed, _ in chosen))

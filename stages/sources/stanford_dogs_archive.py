@@ -6,9 +6,9 @@ Makes: ``data/stanford_dogs.tar``, verified by its SHA-256.
 Alone: ``python -m stages.sources.stanford_dogs_archive``; stopped and run again, it goes on where it was.
 """
 
-from stages.lib import paths
-from stages.lib.download import download
-from stages.lib.errors import run
+from stages.lib.core import paths
+from stages.lib.core.errors import run
+from stages.sources.download import download
 
 URL = "http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar"
 SIZE = 793_579_520

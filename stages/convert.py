@@ -1,0 +1,60 @@
+"""Convert the best model to ONNX and TensorFlow Lite, and ask all of them about the test photos.
+
+Reads   metrics/evaluate.json: which model is best, and how many views it averages; models/<best>.keras;
+        data/prepared/test. evaluate has made every choice by then: nothing is fitted, chosen or scored here, and the
+        photos' breeds are not looked at
+Makes   data/converted: the networks, their probabilities of the test photos and Keras', about.json;
+        metrics/costs/convert.json: size, and milliseconds a photo, which differ from run to run
+Alone   python -m stages.convert
+"""
+
+import numpy as np
+
+from stages.lib.core import paths
+from stages.lib.core.errors import run
+from stages.lib.core.evaluated import find_best, read_evaluation
+from stages.lib.core.outputs import whole_folder, write_json
+from stages.lib.datasets.pictures import find_pictures, name_photos
+from stages.lib.exporting.about import hash_file
+from stages.lib.exporting.conversion import to_onnx, to_tflite
+from stages.lib.exporting.exported import FORMATS, RUNTIMES
+from stages.lib.inference.costs import milliseconds_a_photo
+from stages.lib.inference.predictions import predict_pictures
+from stages.lib.networks.graphs import average_views
+from stages.lib.networks.model_files import load_classifier
+
+TEST = paths.PREPARED / "test"
+
+
+def main() -> None:
+    """Run the stage."""
+    evaluation = read_evaluation()
+    best, views = find_best(evaluation), evaluation["views"]
+    source = paths.MODELS / f"{best}.keras"
+    classifier = load_classifier(source)
+    network = average_views(classifier.network, views)
+    pictures, _ = find_pictures(TEST)
+    converted = {
+        "onnx": to_onnx(network),
+        "tflite": to_tflite(network),
+        "tflite_float16": to_tflite(network, weights="float16"),
+    }
+    costs = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **milliseconds_a_photo(network)}}
+    with whole_folder(paths.CONVERTED) as folder:
+        np.save(folder / "keras.npy", predict_pictures(network, pictures, "keras")[0])
+        for name, content in converted.items():
+            file = folder / FORMATS[name].file
+            file.write_bytes(content)
+            asked = RUNTIMES[file.suffix](content)
+            np.save(folder / f"{name}.npy", predict_pictures(asked, pictures, name)[0])
+            costs[name] = {"megabytes": round(len(content) / 1e6, 1), **milliseconds_a_photo(asked)}
+        about = {"model": best, "keras_sha256": hash_file(source), "views": views}
+        about |= {"breeds": classifier.breeds, "resize": classifier.resize, "side": classifier.image_size}
+        write_json(folder / "about.json", {**about, "photos": name_photos(pictures, TEST)})
+    write_json(paths.COSTS / "convert.json", costs)
+    milliseconds = ", ".join(f"{name} {found['milliseconds_batch_1']:.0f} ms" for name, found in costs.items())
+    print(f"convert: {best}, a photo takes {milliseconds}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,53 @@
+"""Look for photos of train and val that may be in the wrong folder; test stays closed.
+
+Reads   data/features/plain, which row shows which photo from the names in data/prepared/{train,val} and
+        data/augmented/plain, and from data/prepared/manifest.csv which photos are near duplicates
+Makes   plots/suspicious_labels.csv: the photos to look at, most suspicious first; metrics/label_errors.json: of how
+        many photos, and whether every breed had enough of them to tell
+Alone   python -m stages.label_errors
+Fits    a logistic regression on the frozen features, out of fold; it is used for nothing else
+"""
+
+import numpy as np
+import pandas as pd
+
+from stages.lib.core import paths
+from stages.lib.core.encoding import encode
+from stages.lib.core.errors import run
+from stages.lib.core.outputs import write_json
+from stages.lib.core.params import load_params
+from stages.lib.datasets.features import FeatureRows, read_rows
+from stages.lib.evaluation.tables import write_csv
+from stages.lib.labels.label_errors import COLUMNS, FOLDS, can_be_judged, find_suspicious, out_of_fold_probabilities
+
+
+def list_photos(rows: FeatureRows, split: str) -> pd.DataFrame:
+    """One row a photo: photo, as the manifest names it, split and labelled, its breed."""
+    photos = [photo.removeprefix(f"{split}/").removesuffix(".png") for photo in rows.photos]
+    return pd.DataFrame({"photo": photos, "split": split, "labelled": rows.breeds})
+
+
+def main() -> None:
+    """Run the stage."""
+    seed = load_params().seed
+    rows = {split: read_rows("plain", split) for split in ("train", "val")}
+    photos = pd.concat([list_photos(of_split, split) for split, of_split in rows.items()], ignore_index=True)
+    features = np.concatenate([of_split.features[:] for of_split in rows.values()])
+    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
+    groups = photos["photo"].map(manifest.set_index("file")["group"]).astype(int).to_numpy()
+    breeds = sorted(photos["labelled"].unique())
+    labels = encode(photos["labelled"], breeds)
+
+    suspicious = pd.DataFrame(columns=COLUMNS)
+    judged = bool(can_be_judged(labels, groups))
+    if judged:
+        probabilities = out_of_fold_probabilities(features, labels, groups, seed)
+        suspicious = find_suspicious(photos, probabilities, breeds)
+    write_csv(suspicious, paths.PLOTS / "suspicious_labels.csv")
+    found = {"judged": judged, "folds": FOLDS, "photos": len(photos), "suspicious": len(suspicious)}
+    write_json(paths.METRICS / "label_errors.json", found)
+    print(f"label_errors: {len(suspicious)} of {len(photos)} photos of train and val look wrong")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,202 @@
+"""`params.yaml`, checked as a whole before any work."""
+
+import difflib
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError
+from stages.lib.core.registry import BACKBONES
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("Input should be a valid number")
+    return value
+
+
+def _weights_file(value: str) -> str:
+    if not value.endswith(".weights.h5"):
+        raise ValueError("should end in .weights.h5")
+    return value
+
+
+def _known_network(value: str) -> str:
+    if value not in BACKBONES:
+        raise ValueError(f"should be {', '.join(BACKBONES)}")
+    return value
+
+
+def _address(value: str) -> str:
+    if value.startswith("ray://"):
+        raise ValueError("should not begin with ray://, through which Ray's Data library does not work: HOST:PORT does")
+    host, _, port = value.rpartition(":")
+    if value not in ("local", "auto") and (not host or "/" in host or not port.isdecimal()):
+        raise ValueError("should be local, auto or HOST:PORT")
+    return value
+
+
+# YAML 1.1 reads 1e-05, which is how DVC writes 0.00001, as a string: so numbers with a fraction are read leniently
+Number = Annotated[float, Field(strict=False), pydantic.BeforeValidator(_no_truth_value)]
+Share = Annotated[Number, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(pydantic.BaseModel):
+    """A section of params.yaml: no key more, no key less, no silent conversion of types."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """Where the photos are and how they are read."""
+
+    source: Annotated[str, Field(min_length=1)]
+    stanford_dogs_breeds: list[str]
+    image_size: Annotated[int, Field(ge=32)]
+    resize: Literal["crop", "pad", "squash"]
+    max_pixels: Count
+    max_refused: Annotated[Number, Field(ge=0, le=1)]
+    duplicate_distance: Annotated[int, Field(ge=0, le=64)]
+
+
+class Split(Section):
+    """Shares of each breed's photos."""
+
+    test: Annotated[Number, Field(gt=0, lt=1)]
+    val: Annotated[Number, Field(gt=0, lt=1)]
+
+    @pydantic.model_validator(mode="after")
+    def _leaves_photos_to_train(self) -> "Split":
+        if self.test + self.val >= 1:
+            raise ValueError(f"test and val together should be less than 1, they are {self.test + self.val:g}")
+        return self
+
+
+class Augment(Section):
+    """The random views of a training photo."""
+
+    copies: Annotated[int, Field(ge=0)]
+    rotation: Annotated[Number, Field(ge=0, le=180)]
+    zoom: Annotated[Number, Field(ge=0, le=0.9)]  # 0.99 would take a gigabyte of reflections around a picture
+    flip: bool
+    brightness: Share
+    contrast: Share
+
+
+class Backbone(Section):
+    """The pretrained network."""
+
+    name: Annotated[str, pydantic.AfterValidator(_known_network)]
+    weights: Annotated[str, pydantic.AfterValidator(_weights_file)]
+
+
+class Training(Section):
+    """What every stage that trains has."""
+
+    steps: Count
+    batch_size: Count
+    class_balance: Literal["none", "weights", "sampling"]
+    optimizer: Literal["adamw", "sgd"]
+    learning_rate: Annotated[Number, Field(gt=0)]
+    weight_decay: Annotated[Number, Field(ge=0)]
+    dropout: Share
+    label_smoothing: Share
+    validate_every: Count
+    patience: Count
+
+    @property
+    def looks(self) -> int:
+        """How often val is looked at: `steps` are rounded up to whole looks."""
+        return math.ceil(self.steps / self.validate_every)
+
+
+class Transfer(Training):
+    """The head on frozen features."""
+
+    dense_units: Count
+
+
+class Finetune(Training):
+    """The last layers of the backbone, with the head."""
+
+    layers: Count
+
+
+class Evaluate(Section):
+    """The comparison on the test photos."""
+
+    confidence_level: Annotated[Number, Field(gt=0, lt=1)]
+    target_accuracy: Annotated[Number, Field(gt=0, le=1)]
+    views: Annotated[int, Field(ge=1, le=2)]
+
+
+class Compute(Section):
+    """Where photos are read and frozen networks are run."""
+
+    engine: Literal["local", "ray"]
+    address: Annotated[str, pydantic.AfterValidator(_address)]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    data: Data
+    split: Split
+    augment: Augment
+    backbone: Backbone
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+    train_scratch: Training
+    transfer: Transfer
+    finetune: Finetune
+    evaluate: Evaluate
+    compute: Compute
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys of the section at ``location``; () is the whole file."""
+    section: Any = Params
+    for name in location:
+        section = section.model_fields[name].annotation
+    return list(section.model_fields)
+
+
+def _in_words(error: Any) -> str:
+    """One line that names the key, what it allows and what it got."""
+    location = error["loc"]
+    key = ".".join(map(str, location))
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(known)}."
+        return f"{key} is no parameter: {hint}"
+    if error["type"] == "missing":
+        return f"{key} is missing."
+    if error["type"] == "model_type":
+        known = ", ".join(_known_keys(location))
+        return f"{key or 'the file'} should be a section with the keys {known}. Received: {error['input']!r}"
+    expected = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
+    return f"{key} {expected}. Received: {error['input']!r}"
+
+
+def load_params(path: Path = paths.PARAMS) -> Params:
+    """Read and check ``path``.
+
+    Raises `UserError` with one line a fault: the key, what it allows, what it got.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is not here: run stages from the repository's root.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also dates that are none, brackets without end
+        raise UserError(f"{path} is no valid YAML: {error}") from None
+    try:
+        return Params.model_validate(content)
+    except pydantic.ValidationError as error:
+        raise UserError("\n".join(f"{path}: {_in_words(each)}" for each in error.errors())) from None

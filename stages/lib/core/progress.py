@@ -1,0 +1,36 @@
+"""How far a long step is: a bar on a terminal, elsewhere a line every ten seconds."""
+
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from tqdm import tqdm
+
+EVERY = 10.0  # seconds between two lines where no terminal is attached
+
+
+def _print_lines(file: TextIO) -> Callable[[str], None]:
+    def print_line(text: str) -> None:
+        file.write(f"{text.strip()}\n")
+        file.flush()
+
+    return print_line
+
+
+class Progress(tqdm):
+    """`tqdm.tqdm` on stderr, for a terminal and for a log; its arguments are those of tqdm.
+
+    In a log, a step that takes less than `EVERY` seconds leaves no line.
+    """
+
+    def __init__(self, *args: object, **kwargs: object):
+        if sys.stderr.isatty():
+            kwargs = {"mininterval": 1, **kwargs}
+        else:
+            kwargs = {"mininterval": EVERY, "delay": EVERY, "miniters": 1, "ncols": 100, **kwargs}
+        super().__init__(*args, **kwargs)
+
+    @staticmethod
+    def status_printer(file: TextIO) -> Callable[[str], None]:
+        """What writes the bar: in place on a terminal, a line of its own elsewhere."""
+        return tqdm.status_printer(file) if file.isatty() else _print_lines(file)

@@ -1,0 +1,3 @@
+"""The three splits of the photos."""
+
+SPLITS = ("train", "val", "test")

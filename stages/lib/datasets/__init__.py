@@ -1,0 +1,1 @@
+"""What stages hand each other: prepared pictures, features and predictions on disk, and batches of them for Keras."""

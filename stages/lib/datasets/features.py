@@ -1,0 +1,71 @@
+"""The rows of data/features, and which photo each of them shows or is a view of."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stages.lib.core import paths
+from stages.lib.core.arrays import Rows
+from stages.lib.core.errors import UserError
+from stages.lib.datasets.pictures import find_pictures
+
+REMEDY = "run `dvc repro features` first"
+
+
+def write_breeds(breeds: list[str], folder: Path, split: str) -> None:
+    """Write the breeds of ``split``'s pictures to ``folder``, in the order of its array."""
+    pd.DataFrame({"breed": breeds}).to_csv(folder / f"{split}.csv", index=False)
+
+
+def read_features(folder: Path, split: str) -> tuple[Rows, list[str]]:
+    """The rows of ``split``.npy, still on disk, and the breeds that `write_breeds` wrote beside them."""
+    breeds = pd.read_csv(folder / f"{split}.csv", dtype=str, keep_default_na=False)["breed"].tolist()
+    return Rows(folder / f"{split}.npy"), breeds
+
+
+class FeatureRows(NamedTuple):
+    """A split's rows, in the order in which the stage `features` ran over the pictures: photos, then their views."""
+
+    features: Rows  # float32 (pictures, channels), still on disk
+    breeds: list[str]
+    photos: list[str]  # below data/prepared, such as "train/Beagle/1.jpg.png"; of a view, the photo that it was made of
+    views: np.ndarray  # bool (pictures,): whether it is a view
+
+
+def require(*needed: Path) -> None:
+    """Raise `UserError` for the first path that is not there."""
+    for path in needed:
+        if not path.exists():
+            raise UserError(f"{path} is not here: {REMEDY}.")
+
+
+def not_alike(variant: str) -> UserError:
+    """The error of features that are not those of the pictures."""
+    folder = paths.FEATURES / variant
+    return UserError(f"{folder} is not of the pictures in {paths.PREPARED} and {paths.AUGMENTED}: {REMEDY}.")
+
+
+def read_rows(variant: str, split: str) -> FeatureRows:
+    """Read which picture is which in data/features/<variant>/<split>.npy; no picture is opened.
+
+    Raises `UserError` where something is missing, or features, photos and views do not belong together.
+    """
+    views = paths.AUGMENTED / variant
+    require(paths.FEATURES / variant, views / "views.csv")
+    features, breeds = read_features(paths.FEATURES / variant, split)
+    listed = pd.read_csv(views / "views.csv", dtype=str, keep_default_na=False)
+    photo_of_view = dict(zip(listed["view"], "train/" + listed["photo"], strict=True))
+
+    files, found = find_pictures(paths.PREPARED / split, *([views] if split == "train" else []))
+    photos, is_view = [], []
+    for file in files:
+        is_view.append(not file.is_relative_to(paths.PREPARED))
+        if is_view[-1]:
+            photos.append(photo_of_view.get(file.relative_to(views).as_posix()))
+        else:
+            photos.append(file.relative_to(paths.PREPARED).as_posix())
+    if found != breeds or len(breeds) != len(features) or None in photos:
+        raise not_alike(variant)
+    return FeatureRows(features, breeds, photos, np.array(is_view))

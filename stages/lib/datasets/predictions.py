@@ -1,0 +1,62 @@
+"""What trained models answered about val and test, in data/predictions: a folder a family of models.
+
+``<model>.<split>.npy`` has the probabilities, ``<split>.csv`` the photos and their breeds, ``models.json`` what else
+there is to know of each model.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from stages.lib.core import paths
+from stages.lib.core.models import FAMILIES
+from stages.lib.core.outputs import write_json
+
+
+class Predictions(NamedTuple):
+    """What the models answered about a split."""
+
+    photos: list[str]  # as the manifest names them
+    actual: list[str]  # the breed of each
+    probabilities: dict[str, np.ndarray]  # of each model, float32 (photos, breeds), in the order of its breeds
+
+
+def write_predictions(folder: Path, split: str, predictions: Predictions) -> None:
+    """Write a split's answers to ``folder``, a family's."""
+    pd.DataFrame({"photo": predictions.photos, "breed": predictions.actual}).to_csv(
+        folder / f"{split}.csv", index=False
+    )
+    for model, probabilities in predictions.probabilities.items():
+        np.save(folder / f"{model}.{split}.npy", probabilities)
+
+
+def write_models(folder: Path, models: dict[str, dict[str, Any]]) -> None:
+    """Write what there is to know of a family's models, ``breeds`` among it, to ``folder``."""
+    write_json(folder / "models.json", models)
+
+
+def read_models() -> dict[str, dict[str, Any]]:
+    """What `write_models` wrote, of all families."""
+    found: dict[str, dict[str, Any]] = {}
+    for family in FAMILIES:
+        found |= json.loads((paths.PREDICTIONS / family / "models.json").read_text(encoding="utf-8"))
+    return found
+
+
+def read_predictions(split: str) -> Predictions:
+    """The answers of all families' models about a split, in the order of `MODELS`.
+
+    Raises `ValueError` where two families were not asked about the same photos, which only an edited file would bring
+    about.
+    """
+    lists, probabilities = [], {}
+    for family, models in FAMILIES.items():
+        folder = paths.PREDICTIONS / family
+        lists.append(pd.read_csv(folder / f"{split}.csv", dtype=str, keep_default_na=False))
+        probabilities |= {model: np.load(folder / f"{model}.{split}.npy", allow_pickle=False) for model in models}
+    if not all(found.equals(lists[0]) for found in lists):
+        raise ValueError(f"{paths.PREDICTIONS}: the families were asked about other photos of {split}")
+    return Predictions(lists[0]["photo"].tolist(), lists[0]["breed"].tolist(), probabilities)

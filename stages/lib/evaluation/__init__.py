@@ -1,0 +1,1 @@
+"""Scores and tests of what models answered: arrays and tables in, numbers and sentences out, no TensorFlow."""

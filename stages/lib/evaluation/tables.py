@@ -1,0 +1,57 @@
+"""The tables under plots, from what was judged."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.lib.core.outputs import whole_file
+from stages.lib.evaluation.judging import Judged
+
+# columns that hold no numbers, even where they look so
+WORDS = ("photo", "breed", "split", "model", "actual", "predicted", "first", "second", "labelled", "suggested")
+
+
+def write_csv(table: pd.DataFrame, path: Path, float_format: str = "%.6f") -> None:
+    """Write a table without its index."""
+    with whole_file(path) as partial:
+        table.to_csv(partial, index=False, float_format=float_format)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read what `write_csv` wrote; a breed or a photo may be called 1 or NA."""
+    return pd.read_csv(path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""])
+
+
+def tabulate_predictions(
+    photos: list[str], actual: list[str], probabilities: np.ndarray, breeds: list[str]
+) -> pd.DataFrame:
+    """One row a photo: photo, actual, predicted, confidence, and the probability of each breed."""
+    table = pd.DataFrame(
+        {
+            "photo": photos,
+            "actual": actual,
+            "predicted": np.array(breeds)[probabilities.argmax(axis=1)],
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+    return table.join(pd.DataFrame(probabilities, columns=breeds))
+
+
+def stack(tables: dict[Any, pd.DataFrame], names: list[str]) -> pd.DataFrame:
+    """All of ``tables``, one below the other; their keys become the first columns, called ``names``."""
+    return pd.concat(tables, names=names).reset_index(names).reset_index(drop=True)
+
+
+def join_models(judged: dict[str, Judged]) -> dict[str, pd.DataFrame]:
+    """The tables of all models, by the name of their file."""
+    reliability = {
+        (model, scaling): points for model, found in judged.items() for scaling, points in found.reliability.items()
+    }
+    return {
+        "classification_report": stack({model: found.report for model, found in judged.items()}, ["model"]),
+        "confusion": stack({model: found.confusion for model, found in judged.items()}, ["model"]),
+        "reliability": stack(reliability, ["model", "scaling"]),
+        "risk_coverage": stack({model: found.risk_coverage for model, found in judged.items()}, ["model"]),
+    }

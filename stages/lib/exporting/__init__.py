@@ -1,0 +1,1 @@
+"""The best model in other formats than Keras': converted, labelled, read again, compared."""

@@ -1,0 +1,90 @@
+"""Keras' networks in other formats: ONNX and TensorFlow Lite.
+
+Both take photos under the name "photo", float32 (n, side, side, 3), red-green-blue 0-255, any number at once, and give
+"probabilities", float32 (n, breeds).
+"""
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import onnx
+import tensorflow as tf
+from onnx.tools.update_model_dims import update_inputs_outputs_dims
+
+from stages.lib.exporting.about import INPUT, OUTPUT
+from stages.lib.networks.graphs import for_other_runtimes
+
+OPSET = 15  # Keras' own choice; runtimes from 2021 on know it
+
+
+def _export(network: keras.Model, **options: Any) -> bytes:
+    """Have Keras export ``network``, with names for what goes in and out."""
+    plain = for_other_runtimes(network)
+    named = keras.Model(plain.inputs[0], {OUTPUT: plain.outputs[0]})
+    signature = [keras.InputSpec(shape=network.input_shape, dtype="float32", name=INPUT)]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Keras mends tf2onnx for NumPy 2, which warns of it
+        warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
+        file = Path(folder) / f"model.{options['format']}"
+        named.export(file, verbose=False, input_signature=signature, **options)
+        return file.read_bytes()
+
+
+def _put_in_order(graph: onnx.GraphProto) -> None:
+    """Sort and name what ``graph`` holds by how its outputs come about.
+
+    tf2onnx goes through sets of names, so that the order of the nodes, and which of two equal constants it keeps, would
+    differ from one process to the next.
+    """
+    made_by = {value: node for node in graph.node for value in node.output}
+    constants = {constant.name: constant for constant in graph.initializer}
+    nodes, seen = [], set()
+    waiting = [(made_by[output.name], False) for output in reversed(graph.output)]
+    while waiting:
+        node, has_its_inputs = waiting.pop()
+        if has_its_inputs:
+            nodes.append(node)
+        elif node.output[0] not in seen:
+            seen.add(node.output[0])
+            waiting.append((node, True))
+            waiting += [(made_by[value], False) for value in reversed(node.input) if value in made_by]
+    names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}  # an input that is left out
+    used = []
+    for number, node in enumerate(nodes):
+        node.name = f"{node.op_type}_{number}"
+        for place, value in enumerate(node.input):
+            if value not in names:
+                names[value] = constants[value].name = f"{node.name}_constant_{place}"
+                used.append(constants[value])
+        for place, value in enumerate(node.output):
+            names.setdefault(value, f"{node.name}_output_{place}")
+        node.input[:] = [names[value] for value in node.input]
+        node.output[:] = [names[value] for value in node.output]
+    ordered = onnx.helper.make_graph(nodes, graph.name, graph.input, graph.output, used)
+    graph.CopyFrom(ordered)
+
+
+def to_onnx(network: keras.Model) -> bytes:
+    """``network`` as ONNX, in float32; the same bytes each time."""
+    proto = onnx.load_model_from_string(_export(network, format="onnx", opset_version=OPSET))
+    (_, *photo), (_, *probabilities) = network.input_shape, network.output_shape
+    proto = update_inputs_outputs_dims(proto, {INPUT: ["batch", *photo]}, {OUTPUT: ["batch", *probabilities]})
+    _put_in_order(proto.graph)
+    return proto.SerializeToString(deterministic=True)
+
+
+def to_tflite(network: keras.Model, weights: str = "float32") -> bytes:
+    """``network`` as TensorFlow Lite, its weights as "float32" or "float16".
+
+    With float16 the file is half as large; what is computed is float32 all the same where the processor has no float16.
+    Only TensorFlow Lite's own operations are used, so that its plain runtime will do.
+    """
+    target: dict[str, Any] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    options: dict[str, Any] = {"target_spec": target}
+    if weights == "float16":
+        target["supported_types"] = [tf.float16]
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+    return _export(network, format="litert", **options)

@@ -1,0 +1,59 @@
+"""Exported networks as TensorFlow Lite, in LiteRT."""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from stages.lib.core.classifier import EPOCH, METADATA
+from stages.lib.exporting.about import HASH, INPUT, OUTPUT, About, check_hash
+
+LABELS = "labels.txt"
+
+
+class TfliteNetwork:
+    """A TensorFlow Lite network in LiteRT, its runtime, to be asked as Keras' are."""
+
+    def __init__(self, content: bytes):
+        self._content = content
+        self._interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+        self._runner = self._interpreter.get_signature_runner()
+        details = self._runner.get_input_details()[INPUT], self._runner.get_output_details()[OUTPUT]
+        self.input_shape, self.output_shape = (
+            tuple(None if size == -1 else int(size) for size in each["shape_signature"]) for each in details
+        )
+
+    def __reduce__(self) -> tuple[type["TfliteNetwork"], tuple[bytes]]:
+        return TfliteNetwork, (self._content,)
+
+    def predict_on_batch(self, photos: np.ndarray) -> np.ndarray:
+        """Photos 0-255 (n, side, side, 3) to probabilities, float32 (n, breeds)."""
+        return self._runner(**{INPUT: np.asarray(photos, np.float32)})[OUTPUT]
+
+
+def label_tflite(network: bytes, about: About) -> bytes:
+    """The file of a TensorFlow Lite network, with what there is to know of it in a zip archive at its end."""
+    metadata = about.model_dump() | {HASH: hashlib.sha256(network).hexdigest()}
+    file = io.BytesIO()
+    file.write(network)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(METADATA, EPOCH), json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
+        archive.writestr(zipfile.ZipInfo(LABELS, EPOCH), "".join(f"{breed}\n" for breed in about.breeds))
+    return file.getvalue()
+
+
+def read_tflite(content: bytes) -> tuple[TfliteNetwork, About]:
+    """Read what `label_tflite` gave; raises whatever a library stumbles over."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError(f"no zip archive with {METADATA} is appended to it")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {member.filename: archive.read(member) for member in archive.infolist()}  # checks each one's CRC
+        starts = [member.header_offset for member in archive.infolist()]
+    if METADATA not in members:
+        raise ValueError(f"the zip archive that is appended to it has no {METADATA}")
+    check_hash(json.loads(members[METADATA]), hashlib.sha256(content[: min(starts)]).hexdigest())
+    return TfliteNetwork(content), About.model_validate_json(members[METADATA])

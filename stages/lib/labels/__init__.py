@@ -1,0 +1,1 @@
+"""Which of the labels that came with the photos may be wrong."""

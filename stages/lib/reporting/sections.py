@@ -1,0 +1,90 @@
+"""What the sections of the report show, for its template."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.lib.core import paths
+from stages.lib.core.models import VARIANTS
+from stages.lib.datasets.pictures import read_picture
+from stages.lib.evaluation import galleries
+from stages.lib.evaluation.tables import read_csv
+from stages.lib.reporting.embedding import embed_chart, embed_photo, overlay
+from stages.lib.reporting.score_charts import MATRIX_BREEDS
+
+CHARTS = ("accuracy", "learning_curves", "recall", "reliability", "risk_coverage", "data_size")
+SHOWN_LABELS = 24  # suspicious ones; the CSV has all
+TEST = paths.PREPARED / "test"
+
+
+def hash_of_test(manifest: pd.DataFrame) -> str:
+    """The sha256 of the test photos' own, one a line, in the manifest's order."""
+    digests = manifest.loc[manifest["split"] == "test", "sha256"]
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def results(
+    scores: dict[str, dict[str, Any]], comparisons: pd.DataFrame, report: pd.DataFrame, best: str
+) -> dict[str, Any]:
+    """The numbers and charts.
+
+    Args:
+        scores: of each model, as in metrics/evaluate.json.
+        comparisons: plots/comparisons.csv.
+        report: plots/classification_report.csv.
+        best: the model that is best on val.
+    """
+    plain, augmented = VARIANTS
+    augmentation = comparisons["first"].str.replace(plain, augmented) == comparisons["second"]
+    breeds = report[report["model"] == best].to_dict("records")
+    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
+    return {
+        "test_hash": hash_of_test(manifest),
+        "scores": scores,
+        "comparisons": comparisons.assign(augmentation=augmentation).to_dict("records"),
+        "breeds": breeds,
+        "many_breeds": len(breeds) > MATRIX_BREEDS,
+        "charts": {name: embed_chart(paths.PLOTS / f"{name}.png") for name in CHARTS},
+        "matrices": {model: embed_chart(paths.PLOTS / "confusion" / f"{model}.png") for model in scores},
+    }
+
+
+def with_pictures(rows: pd.DataFrame, folder: Path = TEST) -> list[dict[str, Any]]:
+    """The rows of a table that names photos in ``folder``, with their pictures."""
+    return [{**row, "picture": embed_photo(folder / f"{row['photo']}.png")} for row in rows.to_dict("records")]
+
+
+def explained() -> dict[str, list[dict[str, Any]]]:
+    """The photos of data/explained, and over each where the network looked, the right answers and the wrong ones."""
+    rows = read_csv(paths.EXPLAINED / "photos.csv")
+    heats = np.load(paths.EXPLAINED / "heat.npy", allow_pickle=False)
+    shown = [
+        {**row, "heat": embed_photo(overlay(read_picture(TEST / f"{row['photo']}.png"), heat))}
+        for row, heat in zip(with_pictures(rows), heats, strict=True)
+    ]
+    return {
+        title: [row for row in shown if (row["actual"] == row["predicted"]) == right]
+        for title, right in (("Right", True), ("Wrong", False))
+    }
+
+
+def photos(predictions: pd.DataFrame) -> dict[str, Any]:
+    """The photos of the best model: plots/predictions/<best>.csv."""
+    rows = predictions[["photo", "actual", "predicted", "confidence"]]
+    pairs = galleries.confused_pairs(rows).to_dict("records")
+    for pair in pairs:
+        sides = ((pair["one"], pair["other"]), (pair["other"], pair["one"]))
+        pair["sides"] = [with_pictures(galleries.photos_of_pair(rows, *side)) for side in sides]
+    return {"pairs": pairs, "worst": with_pictures(galleries.worst_errors(rows)), "explained": explained()}
+
+
+def suspicious_labels(table: pd.DataFrame, found: dict[str, Any]) -> dict[str, Any]:
+    """The first of plots/suspicious_labels.csv; ``found`` is metrics/label_errors.json."""
+    shown = table.head(SHOWN_LABELS)
+    pictures = [
+        with_pictures(shown.iloc[[place]], paths.PREPARED / split)[0] for place, split in enumerate(shown["split"])
+    ]
+    return {"suspicious": pictures, "label_errors": found}

@@ -1,0 +1,1 @@
+"""Trained models in use: exported files, answers about photos, and the page."""

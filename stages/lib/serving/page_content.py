@@ -1,0 +1,93 @@
+"""What the page of `stages.app` says, as HTML; whatever comes from outside is escaped."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError
+from stages.lib.core.prose import templates
+from stages.lib.images.photos import FORMATS
+from stages.lib.inference.grad_cam import grad_cam
+from stages.lib.reporting.embedding import embed_photo, overlay
+from stages.lib.serving.answers import Answered
+from stages.lib.serving.trained_models import Threshold, Trained
+
+FOLDER = Path(__file__).parent / "templates"
+LOCK = Path("dvc.lock")
+STYLE = (FOLDER / "page.css").read_text(encoding="utf-8")
+LISTED = 5  # breeds of a photo; the others can be unfolded
+ENVIRONMENT = templates(FOLDER)
+ENVIRONMENT.filters["share"] = "{:.1%}".format  # as `stages.predict` prints it
+
+
+class Shown(NamedTuple):
+    """What is told of photos."""
+
+    photos: list[dict[str, Any]]  # the `answer` to each, with "picture" and "heat" as data URIs; "heat" may be None
+    faults: list[dict[str, str]]  # "name" and "reason" of each file that is no photo
+    left_out: int  # files that were too many
+
+
+def show_batch(trained: Trained, batch: Answered, names: dict[Path, str]) -> Shown:
+    """A batch of answers with its pictures, and over them where a Keras network looked; ``names`` are the files'."""
+    heats = [None] * len(batch.answers)
+    if batch.answers and trained.as_saved is not None:
+        breeds = trained.classifier.breeds
+        named = np.array([breeds.index(answer["breeds"][0]["breed"]) for answer in batch.answers])
+        maps = grad_cam(trained.as_saved, batch.pictures, named)
+        heats = [embed_photo(overlay(picture, heat)) for picture, heat in zip(batch.pictures, maps, strict=True)]
+    photos = [
+        {
+            **answer,
+            "photo": names[Path(answer["photo"])],
+            "picture": embed_photo(Image.fromarray(picture)),
+            "heat": heat,
+        }
+        for answer, picture, heat in zip(batch.answers, batch.pictures, heats, strict=True)
+    ]
+    return Shown(photos, [{"name": names[fault.file], "reason": fault.reason} for fault in batch.faults], 0)
+
+
+def render_answers(shown: Shown, threshold: Threshold | None) -> str:
+    """The photos with their breeds, and a sentence for each file that is no photo."""
+    return ENVIRONMENT.get_template("page_answers.html.jinja").render(
+        **shown._asdict(), threshold=threshold, listed=LISTED, formats=FORMATS
+    )
+
+
+def _read(path: Path, parse: Any) -> dict[str, Any]:
+    """What a file holds, nothing where there is none."""
+    if not path.exists():
+        return {}
+    try:
+        return parse(path.read_text(encoding="utf-8")) or {}
+    except (ValueError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise UserError(f"{path} can't be read ({told[:200]}): `git checkout {path}` brings it back.") from None
+
+
+def read_locked_params() -> dict[str, dict[str, Any]]:
+    """The sections of parameters that the models were evaluated with: params.yaml may have changed since."""
+    evaluated = _read(LOCK, yaml.safe_load).get("stages", {}).get("evaluate", {})
+    return evaluated.get("params", {}).get(str(paths.PARAMS), {})
+
+
+def render_about(trained: Trained, path: Path, evaluation: dict[str, Any]) -> str:
+    """What is known of a model: breeds, photos that it was trained on, score on test, what to beware of."""
+    locked = read_locked_params()
+    return ENVIRONMENT.get_template("page_about.html.jinja").render(
+        path=path,
+        name=trained.name,
+        breeds=trained.classifier.breeds,
+        threshold=trained.threshold,
+        scores=evaluation.get(trained.name),
+        evaluation=evaluation,
+        prepared=_read(paths.METRICS / "prepare.json", json.loads),
+        source=locked.get("data", {}).get("source"),
+        level=locked.get("evaluate", {}).get("confidence_level"),
+    )

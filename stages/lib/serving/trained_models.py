@@ -1,0 +1,103 @@
+"""Which trained model to ask, and from which confidence on it is sure."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError
+from stages.lib.core.evaluated import find_best
+from stages.lib.core.models import MODELS
+from stages.lib.exporting.about import About, hash_file
+from stages.lib.exporting.exported import READERS, load_exported
+from stages.lib.networks.graphs import average_views
+from stages.lib.networks.model_files import Classifier, load_classifier
+
+FILES = ".keras, .onnx or .tflite"
+
+
+class Threshold(NamedTuple):
+    """From which confidence on a model is sure."""
+
+    confidence: float | None  # None: never
+
+    def in_words(self) -> str:
+        """The remark below a photo that it is not sure of."""
+        if self.confidence is None:
+            return "not sure: this model never is, it did not reach evaluate.target_accuracy on val"
+        return f"not sure: it would be from {self.confidence:.1%} on"
+
+
+class Trained(NamedTuple):
+    """A trained model, read."""
+
+    classifier: Classifier  # one of the five averages as many views as evaluate did
+    as_saved: keras.Model | None  # its network without averaging, for Grad-CAM; None where it is no Keras model
+    threshold: Threshold | None  # None: unknown
+    name: str | None  # which of the five it is; None where it is from elsewhere, so that nothing here tells of it
+
+
+def find_model(model: str | None, evaluation: dict[str, Any]) -> Path:
+    """The file of the model that is asked for by name or path, or of the best one.
+
+    Args:
+        model: one of the five, or the path of a file; None: the best one.
+        evaluation: what evaluate wrote, see `read_evaluation`.
+
+    Returns:
+        a path, of one of the five even where that file is not there; `load_model` tells.
+
+    Raises `UserError` where ``model`` is neither one of the five nor a file, or is None and evaluate has not run.
+    """
+    model = find_best(evaluation) if model is None else model
+    path = paths.MODELS / f"{model}.keras" if model in MODELS else Path(model)
+    if model not in MODELS and not path.exists():
+        raise UserError(f"--model must be {', '.join(MODELS)} or a {FILES} file. Received: {model}")
+    return path
+
+
+def find_name(path: Path, evaluation: dict[str, Any]) -> str | None:
+    """Which of the five models a file under models is, in whatever format; None where it is another one."""
+    place, models = path.parent.resolve() / path.name, paths.MODELS.resolve()  # the file may be a link to DVC's cache
+    if path.suffix in READERS:
+        return evaluation.get("best") if place.parent == models / "exported" else None
+    return path.stem if path.stem in MODELS and place == models / path.name else None
+
+
+def find_threshold(name: str | None, evaluation: dict[str, Any]) -> Threshold | None:
+    """The threshold of one of the five models; None where it is another one, or none was looked for."""
+    scores = evaluation.get(name, {})
+    return Threshold(scores["threshold"]) if "threshold" in scores else None
+
+
+def is_up_to_date(about: About, name: str, evaluation: dict[str, Any]) -> bool:
+    """Whether an exported file is of the model ``name`` as it is now, and not of one that was best before.
+
+    What evaluate says of the model is then true of the file. models/<name>.keras is compared with what the file was
+    made from; where that is not here, as in a clone that fetched the exported files alone, the name, the threshold and
+    the number of views have to do.
+    """
+    same = (about.model, Threshold(about.threshold), about.views) == (
+        name,
+        find_threshold(name, evaluation),
+        evaluation.get("views", 1),
+    )
+    source = paths.MODELS / f"{name}.keras"
+    return same and (not source.exists() or hash_file(source) == about.keras_sha256)
+
+
+def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:
+    """Read a model of any format, with its threshold.
+
+    Raises `UserError` where ``path`` is not there, or no model of this pipeline, or not whole.
+    """
+    name = find_name(path, evaluation)
+    if path.suffix in READERS:
+        classifier, about = load_exported(path)
+        known = name is not None and is_up_to_date(about, name, evaluation)
+        return Trained(classifier, None, Threshold(about.threshold), name if known else None)
+    classifier = load_classifier(path)
+    views = 1 if name is None else evaluation.get("views", 1)
+    averaged = classifier._replace(network=average_views(classifier.network, views))
+    return Trained(averaged, classifier.network, find_threshold(name, evaluation), name)

@@ -1,0 +1,116 @@
+"""Folds of photos, near duplicates and views together, and what settings score on them."""
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedGroupKFold
+
+from stages.lib.core import paths
+from stages.lib.core.encoding import encode
+from stages.lib.core.errors import UserError
+from stages.lib.core.params import Transfer
+from stages.lib.core.progress import Progress
+from stages.lib.datasets.features import not_alike, read_rows, require
+from stages.lib.training import heads
+
+
+class Pictures(NamedTuple):
+    """Photos of train and val, and the views of those of train."""
+
+    features: np.ndarray  # float32 (pictures, channels)
+    labels: np.ndarray  # int (pictures,)
+    photos: np.ndarray  # int (pictures,) in [0, number of photos): which photo a picture is, or is a view of
+    views: np.ndarray  # bool (pictures,): whether it is a view
+    groups: np.ndarray  # int (photos,), equal for near duplicates
+
+
+def read_pictures(variant: str) -> Pictures:
+    """Read the features of ``variant``, and of each row which photo it shows.
+
+    Raises `UserError` where something is missing, or features, photos and views do not belong together.
+    """
+    manifest_file = paths.PREPARED / "manifest.csv"
+    require(paths.FEATURES / variant, manifest_file)
+    train, val = (read_rows(variant, split) for split in ("train", "val"))
+    manifest = pd.read_csv(manifest_file, dtype=str, keep_default_na=False).query("split in ('train', 'val')")
+    names = (manifest["split"] + "/" + manifest["file"] + ".png").tolist()
+    shown = train.photos + val.photos
+    if set(shown) != set(names):
+        raise not_alike(variant)
+    return Pictures(
+        np.concatenate([train.features[:], val.features[:]]),
+        encode(train.breeds + val.breeds, sorted(set(train.breeds))),
+        encode(shown, names),
+        np.concatenate([train.views, val.views]),
+        manifest["group"].to_numpy(int),
+    )
+
+
+def assign_folds(pictures: Pictures, folds: int, seed: int) -> np.ndarray:
+    """The fold of each picture, int (pictures,): stratified by breed, near duplicates and views with their photo.
+
+    Raises `UserError` where a breed has too few photos for so many folds.
+    """
+    labels = np.empty(len(pictures.groups), int)
+    labels[pictures.photos] = pictures.labels
+    fewest = min(len(set(pictures.groups[labels == label])) for label in set(labels))
+    if fewest < folds:
+        raise UserError(
+            f"--folds must be at most {fewest}, as one breed has no more photos in train and val, near duplicates "
+            f"counted once. Received: {folds}"
+        )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    fold = np.empty(len(labels), int)
+    for number, (_, scored) in enumerate(splitter.split(labels, labels, pictures.groups)):
+        fold[scored] = number
+    return fold[pictures.photos]
+
+
+def split_folds(pictures: Pictures, fold: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """For each fold, which pictures train, steer (the next fold's photos) and are scored (this fold's): indices."""
+    folds = fold.max() + 1
+    for number in range(folds):
+        steer, score = (fold == (number + 1) % folds), (fold == number)
+        yield tuple(
+            np.flatnonzero(rows) for rows in (~steer & ~score, steer & ~pictures.views, score & ~pictures.views)
+        )
+
+
+def cross_validate(
+    pictures: Pictures, fold: np.ndarray, settings: Transfer, seed: int
+) -> Iterator[tuple[float, float]]:
+    """Train a head for each fold; give, one after the other, its log loss (nats) and accuracy on the fold's photos.
+
+    Raises `UserError` where a training diverges.
+    """
+    features, labels, classes = pictures.features, pictures.labels, int(pictures.labels.max()) + 1
+    for train, steer, score in split_folds(pictures, fold):
+        head = heads.train_head(
+            features[train],
+            labels[train],
+            features[steer],
+            labels[steer],
+            classes,
+            settings,
+            seed,
+            "transfer in tune",
+        )
+        probabilities = heads.predict(head, features[score])
+        right = probabilities.argmax(axis=1) == labels[score]
+        yield log_loss(labels[score], probabilities, labels=range(classes)), right.mean()
+
+
+def compare(pictures: Pictures, settings: list[Transfer], folds: int, repeats: int, seed: int) -> np.ndarray:
+    """Log loss and accuracy of each of ``settings`` on ``repeats`` other foldings: (settings, repeats x folds, 2)."""
+    scores = [[] for _ in settings]
+    seeds = [(seed + number) % 2**32 for number in range(1, repeats + 1)]
+    with Progress(desc="compare", total=len(settings) * repeats * folds, unit="fold") as bar:
+        for other, (each, found) in itertools.product(seeds, zip(settings, scores, strict=True)):
+            for pair in cross_validate(pictures, assign_folds(pictures, folds, other), each, other):
+                found.append(pair)
+                bar.update()
+    return np.array(scores)

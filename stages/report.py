@@ -1,0 +1,59 @@
+"""Draw all charts and write the report, from what the other stages wrote.
+
+Reads   metrics/{evaluate,data_size,label_errors}.json, the tables under plots, data/explained; pictures of
+        data/prepared and data/augmented
+Makes   plots/report.html, and the pictures under plots
+Alone   python -m stages.report
+Cost    8 s, without TensorFlow
+"""
+
+import json
+
+from stages.lib.core import paths
+from stages.lib.core.errors import run
+from stages.lib.core.evaluated import find_best, read_evaluation
+from stages.lib.core.models import MODELS
+from stages.lib.core.params import load_params
+from stages.lib.evaluation.answer import answer_in_a_sentence
+from stages.lib.evaluation.caveats import describe_test
+from stages.lib.evaluation.data_size import in_words
+from stages.lib.evaluation.tables import read_csv
+from stages.lib.reporting import drawings, sections
+from stages.lib.reporting.report import write_report
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    level = params.evaluate.confidence_level
+    evaluation = read_evaluation()
+    best = find_best(evaluation)
+    scores = {model: evaluation[model] for model in MODELS}
+    data_size, label_errors = (
+        json.loads((paths.METRICS / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("data_size", "label_errors")
+    )
+    predictions = {model: read_csv(paths.PREDICTION_TABLES / f"{model}.csv") for model in MODELS}
+    comparisons = read_csv(paths.PLOTS / "comparisons.csv")
+    subject = describe_test(evaluation["test_photos"], params.data.source, predictions[best]["photo"].tolist())
+
+    drawings.draw_photos(read_csv(paths.PLOTS / "class_balance.csv"))
+    drawings.draw_results(scores, predictions, level, subject)
+    drawings.draw_data_size(read_csv(paths.PLOTS / "data_size.csv"), data_size["val_photos"])
+    answer = answer_in_a_sentence(best, scores[best], comparisons, subject, level)
+    content = {
+        "answer": answer,
+        "caveats": evaluation["caveats"],
+        "subject": subject,
+        "best": best,
+        **sections.results(scores, comparisons, read_csv(paths.PLOTS / "classification_report.csv"), best),
+        **sections.photos(predictions[best]),
+        "data_size_answer": in_words(data_size, level),
+        **sections.suspicious_labels(read_csv(paths.PLOTS / "suspicious_labels.csv"), label_errors),
+    }
+    write_report(content, params)
+    print(f"{answer} See {paths.PLOTS / 'report.html'}")
+
+
+if __name__ == "__main__":
+    run(main)
