@@ -7,6 +7,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 EVERY = 10.0  # seconds between two lines where no terminal is attached
+LINE = "{desc}: {percentage:.0f}% {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 
 
 def _print_lines(file: TextIO) -> Callable[[str], None]:
@@ -27,7 +28,7 @@ class Progress(tqdm):
         if sys.stderr.isatty():
             kwargs = {"mininterval": 1, **kwargs}
         else:
-            kwargs = {"mininterval": EVERY, "delay": EVERY, "miniters": 1, "ncols": 100, **kwargs}
+            kwargs = {"mininterval": EVERY, "delay": EVERY, "miniters": 1, "bar_format": LINE, **kwargs}
         super().__init__(*args, **kwargs)
 
     @staticmethod

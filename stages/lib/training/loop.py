@@ -54,7 +54,8 @@ class ProgressBar(callbacks.Callback):
         self.bar.update(self.batch_size)
 
     def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002, D102
-        self.bar.set_postfix_str(f"val accuracy {logs['val_accuracy']:.3f}, val loss {logs['val_loss']:.3f}")
+        told = f"val accuracy {logs['val_accuracy']:.3f}, val loss {logs['val_loss']:.3f}"
+        self.bar.set_postfix_str(told, refresh=False)
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,6 @@ def tune(
             done = finished(study)
             bar.update(len(done) * folds - bar.n)
             complete = [trial.value for trial in done if trial.state == TrialState.COMPLETE]
-            bar.set_postfix_str(f"defaults {complete[0]:.4f}, best {min(complete):.4f}")
+            bar.set_postfix_str(f"defaults {complete[0]:.4f}, best {min(complete):.4f}", refresh=False)
             with whole_file(csv) as partial:
                 table(done).to_csv(partial, index=False, float_format="%.6g")
