@@ -20,15 +20,15 @@ from stages.lib.networks.graphs import for_other_runtimes
 OPSET = 15  # Keras' own choice; runtimes from 2021 on know it
 
 
-def _export(network: keras.Model, **options: Any) -> bytes:
-    """Have Keras export ``network``, with names for what goes in and out."""
+def _export(network: keras.Model, ending: str, **options: Any) -> bytes:
+    """Have Keras export ``network``, with names for what goes in and out; it insists on the ``ending`` of the file."""
     plain = for_other_runtimes(network)
     named = keras.Model(plain.inputs[0], {OUTPUT: plain.outputs[0]})
     signature = [keras.InputSpec(shape=network.input_shape, dtype="float32", name=INPUT)]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # Keras mends tf2onnx for NumPy 2, which warns of it
         warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
-        file = Path(folder) / f"model.{options['format']}"
+        file = Path(folder) / f"model{ending}"
         named.export(file, verbose=False, input_signature=signature, **options)
         return file.read_bytes()
 
@@ -69,7 +69,7 @@ def _put_in_order(graph: onnx.GraphProto) -> None:
 
 def to_onnx(network: keras.Model) -> bytes:
     """``network`` as ONNX, in float32; the same bytes each time."""
-    proto = onnx.load_model_from_string(_export(network, format="onnx", opset_version=OPSET))
+    proto = onnx.load_model_from_string(_export(network, ".onnx", format="onnx", opset_version=OPSET))
     (_, *photo), (_, *probabilities) = network.input_shape, network.output_shape
     proto = update_inputs_outputs_dims(proto, {INPUT: ["batch", *photo]}, {OUTPUT: ["batch", *probabilities]})
     _put_in_order(proto.graph)
@@ -87,4 +87,4 @@ def to_tflite(network: keras.Model, weights: str = "float32") -> bytes:
     if weights == "float16":
         target["supported_types"] = [tf.float16]
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
-    return _export(network, format="litert", **options)
+    return _export(network, ".tflite", format="litert", **options)
