@@ -41,7 +41,7 @@ def milliseconds_a_photo(network: Asked) -> dict[str, float]:
             start = time.perf_counter()
             network.predict_on_batch(photos)
             seconds.append(time.perf_counter() - start)
-        found[f"milliseconds_batch_{size}"] = round(1000 * statistics.median(seconds) / size, 6)
+        found[f"milliseconds_batch_{size}"] = round(1000 * statistics.median(seconds) / size, 3)
     return found
 
 
