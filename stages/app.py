@@ -8,7 +8,7 @@ goes when the page ends.
 Reads   the model as `stages.predict` does; metrics/evaluate.json, metrics/prepare.json and dvc.lock for what is known
         of it
 Run     python -m stages.app [--model MODEL] [--port PORT]
-        in an environment of its own, as Gradio needs an older Pillow: pip install -r requirements-app.txt
+        in an environment of its own, as Gradio needs an older Pillow: pip install -r requirements/app.txt
 
 Exit code 0 where Ctrl-C ends it, 1 where it can't start, 2 for options that do not exist.
 """

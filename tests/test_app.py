@@ -1,6 +1,6 @@
 """The page on which photos are dropped: what it shows, in a browser, and what it refuses.
 
-What needs Gradio or Chromium is skipped where there is none; requirements-app.txt has the former and what drives the
+What needs Gradio or Chromium is skipped where there is none; requirements/app.txt has the former and what drives the
 latter.
 """
 
@@ -65,7 +65,7 @@ stages:
 """
 HOSTILE = "<img src=x onerror=document.title='x'> ${document.title='y'} {{value}} 'a\" &amp;.png"
 
-needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason="Gradio is not here: requirements-app.txt has it")
+needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason="Gradio is not here: requirements/app.txt has it")
 
 
 def by_colour() -> keras.Model:
@@ -187,12 +187,12 @@ def test_a_model_that_is_not_there_is_told_before_anything_is_served(folder, mon
 
 def test_both_environments_have_the_same_versions_but_where_gradio_cannot(root):
     def read(name: str) -> dict[str, str]:
-        pins = re.findall(r"^([\w.-]+)==(\S+)$", (root / name).read_text(), re.MULTILINE)
+        pins = re.findall(r"^([\w.-]+)==(\S+)", (root / name).read_text(), re.MULTILINE)
         return {re.sub("[-_.]+", "-", package.lower()): version for package, version in pins}
 
-    main, page = read("constraints.txt"), read("constraints-app.txt")
+    main, page = read("requirements/constraints.txt"), read("requirements/constraints-app.txt")
     assert {package for package in main.keys() & page.keys() if main[package] != page[package]} == {"pillow", "tomlkit"}
-    assert read("requirements-app.txt").items() <= page.items()
+    assert read("requirements/app.txt").items() <= page.items()
 
 
 # What the page says
@@ -370,7 +370,7 @@ class Served:
 @pytest.fixture(scope="module")
 def served(folder):
     """The page; when the tests are through, it ends by SIGTERM without a trace."""
-    pytest.importorskip("gradio", reason="Gradio is not here: requirements-app.txt has it")
+    pytest.importorskip("gradio", reason="Gradio is not here: requirements/app.txt has it")
     page = Served(folder)
     yield page
     assert page.end(signal.SIGTERM) == 0
@@ -381,7 +381,7 @@ def served(folder):
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not here: requirements-app.txt has it"
+        "playwright.sync_api", reason="playwright is not here: requirements/app.txt has it"
     )
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here")
@@ -520,7 +520,7 @@ def test_the_browser_asks_no_other_machine_for_anything(browser, tab, folder):
 
 @pytest.fixture
 def client(served):
-    httpx = pytest.importorskip("httpx", reason="httpx is not here: requirements-app.txt has it")
+    httpx = pytest.importorskip("httpx", reason="httpx is not here: requirements/app.txt has it")
     with httpx.Client(base_url=served.address, trust_env=False, timeout=30) as client:
         yield client
 
@@ -726,7 +726,7 @@ def test_the_ten_minutes_that_are_promised_hold():
 
 @pytest.mark.parametrize("interrupted_by", [signal.SIG_DFL, signal.SIG_IGN], ids=["terminal", "background"])
 def test_ctrl_c_ends_it_with_a_browser_open_and_leaves_nothing(folder, browser, tmp_path, interrupted_by):
-    pytest.importorskip("gradio", reason="Gradio is not here: requirements-app.txt has it")
+    pytest.importorskip("gradio", reason="Gradio is not here: requirements/app.txt has it")
     shutil.copytree(folder, tmp_path / "again", ignore=shutil.ignore_patterns("temporary"))
     page = Served(tmp_path / "again", "--model", "scratch_plain", interrupted_by=interrupted_by)
     tab = browser.new_page()

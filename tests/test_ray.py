@@ -1,6 +1,6 @@
 """prepare, features and predict on a Ray cluster of two nodes, on this machine's loopback: as they are without.
 
-Needs Ray (pip install -r requirements-ray.txt); what can be said without it is tried without it, too.
+Needs Ray (pip install -r requirements/ray.txt); what can be said without it is tried without it, too.
 """
 
 import errno
@@ -54,7 +54,7 @@ def environment():
 @pytest.fixture(scope="module")
 def cluster(environment):  # noqa: ARG001
     """Two nodes of one processor each, that notice within a few seconds that another is gone."""
-    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements/ray.txt")
     from ray.cluster_utils import Cluster
 
     often = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 3}
@@ -295,7 +295,7 @@ def test_a_node_with_another_version_is_named(engine, numbers, tmp_path, monkeyp
 
 @pytest.mark.usefixtures("environment")
 def test_ctrl_c_leaves_no_process_of_a_cluster_that_a_stage_started_and_nothing_half_done(tmp_path, write_params):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements/ray.txt")
     (tmp_path / "stages").symlink_to(ROOT / "stages")
     for breed in BREEDS:
         (tmp_path / "photos" / breed).mkdir(parents=True)
@@ -328,7 +328,7 @@ def test_ctrl_c_leaves_no_process_of_a_cluster_that_a_stage_started_and_nothing_
 
 @pytest.mark.usefixtures("environment")
 def test_an_address_without_a_cluster_is_one_line(photos, tmp_path, write_params, run_stage, capsys):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements/ray.txt")
     shutil.copytree(photos, tmp_path / "root", symlinks=True)
     address = f"127.0.0.1:{free_port()}"
     set_engine(write_params, tmp_path / "root", "ray", address)
@@ -351,7 +351,7 @@ with start_engine("ray", sys.argv[1]) as engine:
 @pytest.fixture
 def with_a_token(environment, tmp_path, monkeypatch):  # noqa: ARG001
     """The address of a cluster that wants a token, which is in the folder home."""
-    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements-ray.txt")
+    pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements/ray.txt")
     (tmp_path / "home/.ray").mkdir(parents=True)
     (tmp_path / "home/.ray/auth_token").write_text("f" * 64)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -403,4 +403,4 @@ def test_ray_is_asked_for_where_it_is_not_installed_and_local_does_without(
     assert code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: compute.engine: ray takes packages that are not installed (")
-    assert line.endswith("): pip install -r requirements-ray.txt, or set compute.engine to local.")
+    assert line.endswith("): pip install -r requirements/ray.txt, or set compute.engine to local.")

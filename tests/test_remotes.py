@@ -8,7 +8,7 @@ import pytest
 from pipeline_fixtures import ROOT, Repository, is_within, recording, stages_run
 
 BUCKET = "dogs"
-MISSING = "dvc-s3 and moto are not installed: pip install -r requirements-remotes.txt"
+MISSING = "dvc-s3 and moto are not installed: pip install -r requirements/remotes.txt"
 
 
 def commands_of_readme(remote: str) -> tuple[list[str], list[str]]:

@@ -82,7 +82,7 @@ def start_engine(engine: str, address: str) -> Iterator[Engine]:
     except ImportError as error:
         raise UserError(
             f"compute.engine: ray takes packages that are not installed ({error}): "
-            "pip install -r requirements-ray.txt, or set compute.engine to local."
+            "pip install -r requirements/ray.txt, or set compute.engine to local."
         ) from None
     with ray_engine(address) as started:
         yield started
