@@ -24,13 +24,14 @@ from stages.lib.core.errors import run
 from stages.lib.core.models import FAMILIES, MODELS
 from stages.lib.core.outputs import whole_folder, write_json
 from stages.lib.core.params import load_params
+from stages.lib.core.tables import read_csv, write_csv
 from stages.lib.datasets.predictions import read_models, read_predictions
 from stages.lib.evaluation.answer import answer_in_a_sentence, best_on_val
 from stages.lib.evaluation.caveats import describe_test, find_caveats, is_drawn
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.data_size import compare_sizes
 from stages.lib.evaluation.judging import Judged, judge
-from stages.lib.evaluation.tables import join_models, read_csv, tabulate_predictions, write_csv
+from stages.lib.evaluation.tables import join_models, tabulate_predictions
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]

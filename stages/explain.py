@@ -15,9 +15,9 @@ from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.evaluated import find_best, read_evaluation
 from stages.lib.core.outputs import whole_folder
+from stages.lib.core.tables import read_csv, write_csv
 from stages.lib.datasets.pictures import read_picture
 from stages.lib.evaluation.galleries import EXPLAINED, surest_answers, worst_errors
-from stages.lib.evaluation.tables import read_csv, write_csv
 from stages.lib.inference.grad_cam import grad_cam
 from stages.lib.networks.model_files import load_classifier
 

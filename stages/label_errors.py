@@ -16,8 +16,8 @@ from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.outputs import write_json
 from stages.lib.core.params import load_params
+from stages.lib.core.tables import write_csv
 from stages.lib.datasets.features import FeatureRows, read_rows
-from stages.lib.evaluation.tables import write_csv
 from stages.lib.labels.label_errors import COLUMNS, FOLDS, can_be_judged, find_suspicious, out_of_fold_probabilities
 
 

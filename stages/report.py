@@ -14,10 +14,10 @@ from stages.lib.core.errors import run
 from stages.lib.core.evaluated import find_best, read_evaluation
 from stages.lib.core.models import MODELS
 from stages.lib.core.params import load_params
+from stages.lib.core.tables import read_csv
 from stages.lib.evaluation.answer import answer_in_a_sentence
 from stages.lib.evaluation.caveats import describe_test
 from stages.lib.evaluation.data_size import in_words
-from stages.lib.evaluation.tables import read_csv
 from stages.lib.reporting import drawings, sections
 from stages.lib.reporting.report import write_report
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from stages.lib.core import paths
 from stages.lib.core.encoding import encode
-from stages.lib.evaluation.tables import read_csv
+from stages.lib.core.tables import read_csv
 from stages.lib.reporting import charts, score_charts, sheets
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from stages.lib.core import paths
 from stages.lib.core.models import VARIANTS
+from stages.lib.core.tables import read_csv
 from stages.lib.datasets.pictures import read_picture
 from stages.lib.evaluation import galleries
-from stages.lib.evaluation.tables import read_csv
 from stages.lib.reporting.embedding import embed_chart, embed_photo, overlay
 from stages.lib.reporting.score_charts import MATRIX_BREEDS
 
