@@ -1,6 +1,6 @@
 import json
-import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -68,16 +68,13 @@ def write_params():
 
 @pytest.fixture(scope="session")
 def run_stage():
-    """Run a stage's main in a folder, in this process, and give its exit code."""
+    """Run a stage's main in a folder, in this process, with what follows its name, and give its exit code."""
 
-    def run_in(main, folder):
-        here = Path.cwd()
-        os.chdir(folder)
-        try:
-            with pytest.raises(SystemExit) as ended:
-                run(main)
-        finally:
-            os.chdir(here)
+    def run_in(main, folder, *arguments):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.chdir(folder)
+            patch.setattr(sys, "argv", [main.__module__, *arguments])
+            run(main)
         return ended.value.code
 
     return run_in

@@ -20,13 +20,15 @@ RECORDS = "PIPELINE_RECORDS"  # environment variable: the folder that `record_st
 
 
 class Stage(NamedTuple):
-    """A stage as it is declared, one for each variant of a matrix; paths are relative to the repository."""
+    """A stage as DVC reads it, one for each member of a matrix; paths are relative to the repository."""
 
     desc: str
     command: str
     deps: list[str]
-    params: list[str]
+    params: list[str]  # of params.yaml
+    keys: dict[str, list[str]]  # of other files, by their path
     outs: dict[str, bool]  # and whether DVC caches them; Git keeps the others
+    plots: dict[str, dict]  # of the outputs that are plots, their settings
 
     @property
     def script(self) -> str:
@@ -37,43 +39,44 @@ class Stage(NamedTuple):
         return self.command.removeprefix("python -m stages.").replace(" ", "@")
 
 
-def read_stages(root: Path, params: dict) -> dict[str, Stage]:
-    """The stages of dvc.yaml and data/dvc.yaml by name, such as "transfer@plain"."""
-    import yaml  # here, because `record_stage` shall not make a stage slower than it is
+def read_stages(root: Path) -> dict[str, Stage]:
+    """The stages of dvc.yaml and data/dvc.yaml by name, such as "transfer@plain", with their templating filled in."""
+    from dvc.dependency import ParamsDependency  # here, because `record_stage` shall not make a stage slower than it is
+    from dvc.repo import Repo
 
-    declared = {
-        **yaml.safe_load((root / "dvc.yaml").read_text())["stages"],
-        **yaml.safe_load((root / "data/dvc.yaml").read_text())["stages"],
-    }
+    def place(each) -> str:
+        path = Path(each.fs_path)
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else each.def_path
+
     stages = {}
-    for name, stage in declared.items():
-        for variant in stage.get("matrix", {}).get("variant", [None]):
-            values = {**params, "item": {"variant": variant}}
-            kinds = (stage.get(kind, []) for kind in ("outs", "metrics", "plots"))
-            outs = [out if isinstance(out, dict) else {out: {}} for kind in kinds for out in kind]
-            stages[f"{name}@{variant}" if variant else name] = Stage(
-                stage.get("desc", ""),
-                _fill_in(stage["cmd"], values),
-                [_fill_in(dep, values) for dep in stage.get("deps", [])],
-                stage.get("params", []),
-                {_fill_in(path, values): more.get("cache", True) for out in outs for path, more in out.items()},
+    with Repo(root) as repo:
+        for stage in repo.index.stages:
+            keys = {place(dep): list(dep.params) for dep in stage.deps if isinstance(dep, ParamsDependency)}
+            stages[stage.name] = Stage(
+                stage.desc or "",
+                stage.cmd,
+                [place(dep) for dep in stage.deps if not isinstance(dep, ParamsDependency)],
+                keys.pop("params.yaml", []),
+                keys,
+                {place(out): out.use_cache for out in stage.outs},
+                {place(out): out.plot if isinstance(out.plot, dict) else {} for out in stage.outs if out.plot},
             )
     return stages
-
-
-def _fill_in(text: str, values: dict) -> str:
-    def value(match: re.Match) -> str:
-        found = values
-        for key in match[1].split("."):
-            found = found[key]
-        return found
-
-    return re.sub(r"\$\{([\w.]+)\}", value, text)
 
 
 def is_within(path: str, places: list[str] | set[str]) -> bool:
     """Whether ``path`` is one of ``places`` or below one."""
     return any(Path(path).is_relative_to(place) for place in places)
+
+
+def copy_definition(root: Path) -> None:
+    """Copy all that makes the pipeline what it is, but for its parameters and photos."""
+    for name in DEFINITION:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (ROOT / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, root / name)
 
 
 class Repository:
@@ -91,12 +94,7 @@ class Repository:
             "DVC_NO_ANALYTICS": "1",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
-        for name in DEFINITION:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-            elif (ROOT / name).exists():
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(ROOT / name, root / name)
+        copy_definition(root)
         self.git("init", "--quiet")
 
     def clone(self, root: Path) -> "Repository":

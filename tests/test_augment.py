@@ -25,9 +25,8 @@ def repository(tmp_path, draw_photo, write_params):
 
 
 @pytest.fixture
-def views_in(run_stage, contents, monkeypatch):
-    """Run the stage in a folder, without its sheet, and give the bytes of all that it made."""
-    monkeypatch.setattr(augment, "draw_sheet", lambda *_: None)
+def views_in(run_stage, contents):
+    """Run the stage in a folder, and give the bytes of all that it made."""
 
     def made_in(folder):
         assert run_stage(augment.main, folder) == 0
@@ -71,8 +70,6 @@ def test_each_photo_has_its_copies_and_the_list_says_which(repository, run_stage
     for name in expected["view"]:
         with Image.open(repository / "data" / "augmented" / "augmented" / name) as image:
             assert (image.mode, image.size) == ("RGB", (SIDE, SIDE))
-    with Image.open(repository / "plots" / "augmentation.jpg") as sheet:
-        assert sheet.width > sheet.height > 100
 
 
 def test_a_second_run_makes_the_same_bytes(repository, views_in):
@@ -109,12 +106,11 @@ def test_more_copies_leave_the_first_ones_as_they_are(repository, views_in, writ
     assert len([name for name in second if name.endswith(".png")]) == len(pictures) + len(PHOTOS)
 
 
-def test_no_copies_give_empty_lists_and_a_sheet_of_the_photos(repository, run_stage, contents, write_params):
+def test_no_copies_give_empty_lists(repository, run_stage, contents, write_params):
     write_params(repository / "params.yaml", augment=SETTINGS | {"copies": 0})
     assert run_stage(augment.main, repository) == 0
     header = b"view,photo,copy\n"
     assert contents(repository / "data" / "augmented") == {"augmented/views.csv": header, "plain/views.csv": header}
-    assert (repository / "plots" / "augmentation.jpg").is_file()
 
 
 def test_nothing_to_change_gives_the_photo_itself(draw_photo):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from stages.lib.core import paths
 from stages.lib.core.errors import run
@@ -28,15 +29,19 @@ class KilledError(Exception):
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
-    """A folder in which DVC seems to run the stage transfer@plain."""
+    """A repository of DVC's in which it seems to run the stage transfer@plain."""
     graph = {
         "stages": {
             "transfer": {
-                "params": ["seed", "transfer.steps"],
+                "matrix": {"variant": ["plain", "augmented"]},
+                "cmd": "python code.py ${item.variant}",
+                "params": ["seed", "transfer.steps", {"found.json": ["best"]}],
                 "deps": ["${data.source}", "code.py", "features/${item.variant}"],
             }
         }
     }
+    Repo.init(str(tmp_path), no_scm=True)
+    (tmp_path / "found.json").write_text('{"best": "one", "score": 1}')
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(graph))
     (tmp_path / "params.yaml").write_text(
         yaml.safe_dump({"seed": 1, "data": {"source": "photos"}, "transfer": {"steps": 30, "more": 1}})
@@ -139,7 +144,7 @@ def test_a_training_that_is_killed_before_its_model_is_saved_trains_no_further(m
     train_and_write(make, settings)
     expected = made()
     with monkeypatch.context() as patch, pytest.raises(KilledError):
-        patch.setattr("stages.lib.training.loop.save_classifier", lambda *_: (_ for _ in ()).throw(KilledError))
+        patch.setattr("stages.lib.training.results.save_classifier", lambda *_: (_ for _ in ()).throw(KilledError))
         train_and_write(make, settings)
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoint, "on_train_batch_end", lambda *_: pytest.fail("trained further"))
@@ -205,12 +210,14 @@ def test_ctrl_c_says_what_is_kept(monkeypatch, capsys):
 def test_the_hash_is_of_all_that_the_stage_depends_on_and_of_nothing_else():
     before = hash_stage("transfer@plain")
     rewrite("params.yaml", "more: 1", "more: 2")
+    rewrite("found.json", "1", "2")
     rewrite("features/augmented/train.npy", "train", "other")
     assert hash_stage("transfer@plain") == before
     seen = {before, hash_stage("transfer@augmented")}
     for change in [
         ("params.yaml", "seed: 1", "seed: 2"),
         ("params.yaml", "steps: 30", "steps: 31"),
+        ("found.json", "one", "other"),
         ("photos/a/1.jpg", "1", "2"),
         ("features/plain/train.npy", "train", "other"),
         ("code.py", "code", "other"),
@@ -219,7 +226,7 @@ def test_the_hash_is_of_all_that_the_stage_depends_on_and_of_nothing_else():
         seen.add(hash_stage("transfer@plain"))
     paths.Path("photos/a/1.jpg").rename("photos/a/2.jpg")
     seen.add(hash_stage("transfer@plain"))
-    assert len(seen) == 8
+    assert len(seen) == 9
 
 
 def test_of_a_quiet_training_nothing_is_kept():

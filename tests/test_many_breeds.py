@@ -20,18 +20,16 @@ from PIL import Image
 from pipeline_fixtures import Repository
 
 from benchmarks.photographs import write_drawn
-from stages import augment, data_size, evaluate, predict, prepare
+from stages import augment, data_size, evaluate, explain, label_errors, predict, predictions, prepare, report
 from stages.lib.core import paths
 from stages.lib.core.arrays import write_rows
-from stages.lib.core.encoding import encode
-from stages.lib.core.models import MODELS, VARIANTS
+from stages.lib.core.models import FAMILIES, MODELS, VARIANTS
 from stages.lib.core.outputs import write_json
 from stages.lib.datasets.features import write_breeds
 from stages.lib.datasets.pictures import find_pictures, read_picture
 from stages.lib.evaluation.caveats import find_caveats
-from stages.lib.evaluation.data_size import compare_sizes
 from stages.lib.networks.model_files import Classifier, save_classifier
-from stages.lib.reporting import charts, score_charts
+from stages.lib.reporting import charts, score_charts, sections
 from stages.lib.serving.answers import answer
 
 BREEDS = sorted(
@@ -64,7 +62,7 @@ class Results(NamedTuple):
 
     repository: Repository
     faults: dict[str, list[str]]  # of each chart, by its file's name
-    printed: str  # by evaluate
+    printed: str  # by label_errors, evaluate, explain and report
 
 
 def drawn_texts(figure: Figure) -> dict[str, Text]:
@@ -142,10 +140,10 @@ def write_networks() -> None:
         write_json(paths.COSTS / f"{model}.json", {"training_seconds": 1.0})
     photos = [180, 360, 600, 1080]
     right = generator.random((3, 4, len(breeds))) < np.array([[0.3], [0.4], [0.5], [0.6]])
-    found = compare_sizes(right, encode(breeds, BREEDS), BREEDS, photos, seed=1)
-    write_json(paths.METRICS / "data_size.json", found)
-    table = data_size.tabulate(right, photos, breeds)
-    charts.save(score_charts.data_size(table, len(breeds)), paths.PLOTS / "data_size.png")
+    paths.DATA_SIZE.mkdir()
+    np.save(paths.DATA_SIZE / "right.npy", right)
+    pd.DataFrame({"breed": breeds}).to_csv(paths.DATA_SIZE / "val.csv", index=False)
+    data_size.tabulate(right, photos, breeds).to_csv(paths.PLOTS / "data_size.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +166,9 @@ def results(tmp_path_factory, write_params, run_stage):
             assert run_stage(stage.main, root) == 0
         with contextlib.chdir(root):
             write_networks()
+        assert [run_stage(predictions.main, root, family) for family in FAMILIES] == [0, 0]
         with contextlib.redirect_stdout(printed):
-            assert run_stage(evaluate.main, root) == 0
+            assert [run_stage(stage.main, root) for stage in (label_errors, evaluate, explain, report)] == [0] * 4
     return Results(repository, faults, printed.getvalue())
 
 
@@ -193,7 +192,7 @@ def test_every_breed_has_come_through_and_the_networks_tell_some_of_them(results
 
 
 def test_no_word_of_a_chart_is_cut_off_or_lies_over_another(results):
-    expected = {f"{name}.png" for name in evaluate.CHARTS} | {f"confusion/{model}.png" for model in MODELS}
+    expected = {f"{name}.png" for name in sections.CHARTS} | {f"confusion/{model}.png" for model in MODELS}
     assert set(results.faults) == expected | {"class_balance.png", "contact_sheet.jpg", "augmentation.jpg"}
     assert {name: faults for name, faults in results.faults.items() if faults} == {}
 
@@ -203,7 +202,7 @@ def test_pictures_stay_small_enough_to_look_at(plots):
     for path in (*plots.rglob("*.png"), *plots.rglob("*.jpg")):
         with Image.open(path) as image:
             sizes[path.name] = image.size
-    assert len(sizes) == len(evaluate.CHARTS) + len(MODELS) + 3
+    assert len(sizes) == len(sections.CHARTS) + len(MODELS) + 3
     assert {name: size for name, size in sizes.items() if max(size) > LARGEST_CHART} == {}
 
 

@@ -182,7 +182,7 @@ def test_every_format_is_read_first_in_a_process_of_its_own(tmp_path, root):
     for kind in FORMATS:
         COLOURED.save(tmp_path / f"{kind}.jpg", kind)
         command = (
-            "import sys; from pathlib import Path; from stages.lib.pictures import read_photo\n"
+            "import sys; from pathlib import Path; from stages.lib.images.photos import read_photo\n"
             "print(read_photo(Path(sys.argv[1]), 10**6).size)"
         )
         processes.append(

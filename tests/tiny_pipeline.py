@@ -10,11 +10,12 @@ from pipeline_fixtures import ROOT, Repository
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS_PER_BREED = 16
 TINY = {"steps": 6, "validate_every": 3, "batch_size": 8}
-WEIGHTS = "data/weights/VGG16-bundled.weights.h5"
+BACKBONE = "SqueezeNet"  # the smallest
+WEIGHTS = f"data/weights/{BACKBONE}-bundled.weights.h5"
 STAGES = [  # in which the whole pipeline runs on photos of one's own
     "prepare",
     "augment",
-    "data/dvc.yaml:bundled_weights",
+    "data/dvc.yaml:squeezenet_weights",
     "features",
     "train_scratch@plain",
     "train_scratch@augmented",
@@ -22,7 +23,13 @@ STAGES = [  # in which the whole pipeline runs on photos of one's own
     "transfer@augmented",
     "data_size",
     "finetune",
+    "label_errors",
+    "predictions_scratch",
+    "predictions_pretrained",
     "evaluate",
+    "explain",
+    "report",
+    "convert",
     "export",
 ]
 
@@ -41,7 +48,7 @@ def tiny_params() -> dict:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"] |= {"source": "photos", "image_size": 32}
     params["augment"]["copies"] = 2
-    params["backbone"] |= {"name": "VGG16", "weights": WEIGHTS}
+    params["backbone"] |= {"name": BACKBONE, "weights": WEIGHTS}
     params["precision"] = "float32"
     for section in ("train_scratch", "transfer", "finetune"):
         params[section] |= TINY

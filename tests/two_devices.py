@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import yaml
+from dvc.repo import Repo
 
 from stages.finetune import split_for_training
 from stages.lib.backbones.build import build_backbone
@@ -109,7 +110,9 @@ def write_case(case: str, devices: int) -> None:
 
 def write_killed() -> None:
     """Train on two devices as DVC lets a stage train: undisturbed, then killed and gone on with."""
-    graph = {"stages": {"transfer": {"params": ["seed"], "deps": []}}}
+    Repo.init(".", no_scm=True)
+    matrix = {"variant": ["plain", "augmented"]}
+    graph = {"stages": {"transfer": {"matrix": matrix, "cmd": "python ${item.variant}.py", "params": ["seed"]}}}
     Path("dvc.yaml").write_text(yaml.safe_dump(graph))
     Path("params.yaml").write_text(yaml.safe_dump({"seed": 1}))
     os.environ["DVC_STAGE"] = "transfer@plain"
