@@ -56,7 +56,7 @@ class Clone:
             )
         watch = Watch(process.pid)
         marks = [("dvc, before the first stage", start)]
-        for line in process.stdout:
+        for line in process.stdout or ():
             if match := re.match(r"Running stage '(.+)':", line):
                 marks.append((match[1].split(":")[-1], time.perf_counter()))
                 watch.stage = marks[-1][0]

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import pandas as pd
@@ -29,8 +30,9 @@ import yaml
 
 from benchmarks.photographs import read_photos, write_copies
 from stages.lib.backbones.build import build_backbone
+from stages.lib.core.classifier import Classifier
 from stages.lib.networks.classifiers import head_network, join
-from stages.lib.networks.model_files import Classifier, save_classifier
+from stages.lib.networks.model_files import save_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL = 0.2  # seconds
@@ -142,10 +144,10 @@ def digest(folder: Path, stage: str) -> str:
     return found.hexdigest()
 
 
-def measure(folder: Path, stages: list[str], nodes: int) -> Iterator[dict]:
+def measure(folder: Path, stages: list[str], nodes: int) -> Iterator[dict[str, Any]]:
     """Run ``stages`` on a cluster of ``nodes``; without Ray where that is 0."""
 
-    def rows(address: str, pids: dict[str, int]) -> Iterator[dict]:
+    def rows(address: str, pids: dict[str, int]) -> Iterator[dict[str, Any]]:
         for stage in stages:
             write_params(folder, "ray" if nodes else "local", address)
             seconds, memory = run_stage(folder, stage, pids)

@@ -51,7 +51,7 @@ SETTINGS = {  # what the field tries: other options of benchmarks.limits, anothe
     "bfloat16, batches of 128": (["mixed_bfloat16", "--batch-size", "128"], {}),
     "float32, without oneDNN": (["float32"], {"TF_ENABLE_ONEDNN_OPTS": "0"}),
 }
-Row = tuple[str, str, str, float]  # part, what, unit, value
+Row = tuple[str, Any, str, Any]  # part, what, unit, value
 
 
 def run_json(module: str, *arguments: object, folder: Path = ROOT, environment: dict[str, str] | None = None) -> Any:

@@ -8,6 +8,7 @@ Cost    7 s for 4 views each of 609 training photos, on 2 cores
 """
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -23,7 +24,7 @@ from stages.lib.images.views import random_view, view_generator
 TRAIN = paths.PREPARED / "train"
 
 
-def make_views(picture: Path, target: Path, seed: int, settings: Augment) -> list[dict]:
+def make_views(picture: Path, target: Path, seed: int, settings: Augment) -> list[dict[str, Any]]:
     """Write the views of a training photo below ``target`` and list them."""
     content = picture.read_bytes()
     photo = picture.relative_to(TRAIN)
@@ -54,7 +55,7 @@ def main() -> None:
         target.mkdir()
         (folder / "plain").mkdir()
 
-        def views_of(picture: Path) -> list[dict]:
+        def views_of(picture: Path) -> list[dict[str, Any]]:
             return make_views(picture, target, params.seed, params.augment)
 
         made = [row for rows in in_parallel(views_of, pictures, what="augment") for row in rows]

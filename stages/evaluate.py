@@ -80,7 +80,7 @@ def main() -> None:
         write_csv(table, paths.PREDICTION_TABLES / f"{model}.csv")
     best = best_on_val({model: found.val_scores for model, found in judged.items()})
     comparisons = compare_models({model: found.right for model, found in judged.items()}, settings.confidence_level)
-    support = judged[best].report.set_index("breed")["support"].to_dict()
+    support: dict[Any, int] = judged[best].report.set_index("breed")["support"].to_dict()
     caveats = find_caveats(test.photos, support, source, params.backbone.weights)
     subject = describe_test(len(test.photos), source, test.photos)
 

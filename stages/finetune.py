@@ -10,6 +10,7 @@ import keras
 
 from stages.lib.backbones.cutting import cut_below, last_layers
 from stages.lib.core import paths
+from stages.lib.core.classifier import Classifier
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.params import load_params
@@ -17,7 +18,7 @@ from stages.lib.datasets.batches import training_batches, validation_batches
 from stages.lib.datasets.features import read_features
 from stages.lib.networks.classifiers import HEAD
 from stages.lib.networks.graphs import in_precision
-from stages.lib.networks.model_files import Classifier, load_classifier
+from stages.lib.networks.model_files import load_classifier
 from stages.lib.networks.precision import set_precision
 from stages.lib.training.devices import all_devices
 from stages.lib.training.loop import set_seed, train

@@ -13,19 +13,21 @@ the JSON has no end; the last line on stderr says why.
 """
 
 import argparse
+import io
 import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import run
 from stages.lib.core.evaluated import read_evaluation
 from stages.lib.core.models import MODELS
 from stages.lib.core.params import load_params
 from stages.lib.core.progress import Progress
 from stages.lib.engines.engine import Engine, start_engine
-from stages.lib.networks.model_files import Classifier
 from stages.lib.serving.answers import Fault, answer_in_batches, list_files
 from stages.lib.serving.trained_models import FILES, Threshold, find_model, load_model
 
@@ -46,7 +48,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def predict(
     classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None, engine: Engine
-) -> Iterator[tuple[list[dict], list[Fault]]]:
+) -> Iterator[tuple[list[dict[str, Any]], list[Fault]]]:
     """Answer ``files`` batch by batch: the `answer` to each photo, and the files that are no photos.
 
     Of more than one batch, a progress bar on stderr tells how far it is; not where stdout is a terminal, as the answers
@@ -55,7 +57,7 @@ def predict(
     Raises `UserError` as `Engine` does.
     """
 
-    def ask(classifier: Classifier, files: list[Path]) -> Iterator[tuple[list[dict], list[Fault]]]:
+    def ask(classifier: Classifier, files: list[Path]) -> Iterator[tuple[list[dict[str, Any]], list[Fault]]]:
         for batch in answer_in_batches(classifier, files, max_pixels, threshold, BATCH_SIZE):
             yield batch.answers, batch.faults  # without its pictures, which may come from another machine
 
@@ -66,11 +68,11 @@ def predict(
             bar.update(len(answers) + len(faults))
 
 
-def print_answers(answers: list[dict], threshold: Threshold | None) -> None:
+def print_answers(answers: list[dict[str, Any]], threshold: Threshold | None) -> None:
     """Print each photo's breeds with bars: all of `PRINTED` at most, of more the `BEST` and how many are left."""
     for answer in answers:
         print(answer["photo"])
-        if answer["sure"] is False:
+        if threshold is not None and answer["sure"] is False:
             print(f"  {threshold.in_words()}")
         breeds = answer["breeds"]
         printed = breeds if len(breeds) <= PRINTED else breeds[:BEST]
@@ -89,7 +91,7 @@ class JsonList:
     def __init__(self) -> None:
         self._printed = 0
 
-    def print(self, members: list[dict]) -> None:
+    def print(self, members: list[dict[str, Any]]) -> None:
         """Print some more members."""
         for member in members:
             text = json.dumps(member, indent=2, ensure_ascii=False).replace("\n", "\n  ")
@@ -129,7 +131,8 @@ def answer_all(arguments: argparse.Namespace) -> list[Fault]:
 
 def main() -> int:
     """Run the command."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # names need not be UTF-8
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names need not be UTF-8
     try:
         faults = answer_all(parse_arguments())
     except BrokenPipeError:  # nobody reads on, as with `| head`; what is left would raise again at Python's end

@@ -13,6 +13,7 @@ data/prepared.partial/refused.csv.
 import hashlib
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,9 @@ PHOTO_COLUMNS = ["file", "breed", "sha256", "width", "height", "hash", "mirrored
 REFUSED_COLUMNS = ["file", "breed", "reason", "detail"]
 
 
-def read_and_resize(file: str, breed: str, source: Path, target: Path, max_pixels: int, side: int, resize: str) -> dict:
+def read_and_resize(
+    file: str, breed: str, source: Path, target: Path, max_pixels: int, side: int, resize: str
+) -> dict[str, Any]:
     """Write ``source/file`` as a square picture to ``target/file.png`` and tell what it is, or why it is refused."""
     record = {"file": file, "breed": breed, "reason": "", "detail": ""}
     try:
@@ -72,7 +75,7 @@ def make_prepared(
     with whole_folder(paths.PREPARED, files=len(files)) as folder:
         resized = folder / "resized"
 
-        def read(path: Path) -> dict:
+        def read(path: Path) -> dict[str, Any]:
             file = path.relative_to(source)
             return read_and_resize(
                 file.as_posix(), file.parts[0], source, resized, data.max_pixels, data.image_size, data.resize

@@ -9,6 +9,7 @@ Cost    40 s for 600 steps of 32 at 128 px on 2 cores, in bfloat16
 
 from stages.lib.core import paths
 from stages.lib.core.arrays import Rows
+from stages.lib.core.classifier import Classifier
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.models import VARIANTS, parse_choice
@@ -17,7 +18,6 @@ from stages.lib.core.params import load_params
 from stages.lib.datasets.batches import training_batches, validation_batches
 from stages.lib.datasets.pictures import decode_pictures, find_pictures
 from stages.lib.networks.classifiers import scratch_network
-from stages.lib.networks.model_files import Classifier
 from stages.lib.networks.precision import set_precision
 from stages.lib.training.devices import all_devices
 from stages.lib.training.loop import set_seed, train

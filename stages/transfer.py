@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core import paths
+from stages.lib.core.classifier import Classifier
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.models import VARIANTS, parse_choice
@@ -18,7 +19,6 @@ from stages.lib.core.params import load_params
 from stages.lib.datasets.batches import training_batches, validation_batches
 from stages.lib.datasets.features import read_features
 from stages.lib.networks.classifiers import head_network, join
-from stages.lib.networks.model_files import Classifier
 from stages.lib.networks.precision import set_precision
 from stages.lib.training.devices import all_devices
 from stages.lib.training.loop import set_seed, train

@@ -14,7 +14,7 @@ def read_packaged_file(package: str, file: str, sha256: str) -> bytes:
     """
     remedy = "install what requirements.txt pins: pip install -r requirements.txt"
     try:
-        path = Path(importlib.metadata.distribution(package).locate_file(file))
+        path = Path(str(importlib.metadata.distribution(package).locate_file(file)))
         content = path.read_bytes()
     except (importlib.metadata.PackageNotFoundError, FileNotFoundError):
         raise UserError(f"The bundled weights come with the package {package}, which is not here: {remedy}") from None

@@ -12,7 +12,7 @@ ears, which hang or stand.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
@@ -60,7 +60,8 @@ PALE_FACE = [(0, 0.45, 1.1, 0.5), (-0.42, 0.4, 0.4, 0.36), (0.42, 0.4, 0.4, 0.36
 TAN_POINTS = [(-0.22, 0.5, 0.9, 0.34), (0.22, 0.5, 0.9, 0.34), (-0.3, -0.28, 0.8, 0.14), (0.3, -0.28, 0.8, 0.14)]
 
 Colour = Sequence[float] | np.ndarray
-Shapes = list[tuple[np.ndarray, Colour]]  # outlines (n, 2) in picture pixels and what to fill them with
+Shapes = Sequence[tuple[np.ndarray, Colour]]  # outlines (n, 2) in picture pixels and what to fill them with
+Ball = tuple[float, ...]  # x, y, z, radius across, radius down
 Marking = tuple[Colour, tuple[float, float, float], float]  # colour, centre and radius of a patch of the coat
 
 
@@ -159,14 +160,14 @@ class Pose:
     pitch: float
     roll: float
 
-    def turn(self, points: Sequence | np.ndarray) -> np.ndarray:
+    def turn(self, points: Sequence[Any] | np.ndarray) -> np.ndarray:
         """Turn (n, 3) points in head units (x right, y down, z towards the viewer) by yaw and pitch."""
         x, y, z = np.asarray(points, dtype=float).reshape(-1, 3).T
         x, z = x * math.cos(self.yaw) + z * math.sin(self.yaw), z * math.cos(self.yaw) - x * math.sin(self.yaw)
         y, z = y * math.cos(self.pitch) + z * math.sin(self.pitch), z * math.cos(self.pitch) - y * math.sin(self.pitch)
         return np.stack([x, y, z], axis=1)
 
-    def project(self, points: Sequence | np.ndarray) -> np.ndarray:
+    def project(self, points: Sequence[Any] | np.ndarray) -> np.ndarray:
         """Give the (n, 2) places in the picture of (n, 3) points in head units."""
         return np.array(self.centre) + self.unit * rotate(self.turn(points)[:, :2], self.roll)
 
@@ -185,8 +186,8 @@ class Dog:
     breed: Breed
     base: Colour
     chest: Colour
-    ears: dict[int, Colour]  # by side, -1 and 1
-    markings: list[Marking]
+    ears: Mapping[int, Colour]  # by side, -1 and 1
+    markings: Sequence[Marking]
     head: Pose
     body: Pose
     light: np.ndarray  # (3,), of length 1
@@ -276,7 +277,9 @@ SCENES = {
 }
 
 
-def clutter(rng: np.random.Generator, kind: str, size: tuple[int, int], horizon: float, tones: list) -> Shapes:
+def clutter(
+    rng: np.random.Generator, kind: str, size: tuple[int, int], horizon: float, tones: list[np.ndarray]
+) -> Shapes:
     """Give the half transparent things that stand about in a scene whose ground begins ``horizon`` pixels down."""
     width, height = size
     shapes = []
@@ -301,12 +304,12 @@ def clutter(rng: np.random.Generator, kind: str, size: tuple[int, int], horizon:
 
 def draw_background(rng: np.random.Generator, size: tuple[int, int]) -> Canvas:
     """Draw a scene out of focus that says nothing about the breed; ``size`` is (width, height) of the picture."""
-    *tones, kind = SCENES[rng.choice(list(SCENES))]
-    tones = [np.array(tone) * rng.normal(1, 0.12) + rng.normal(0, 9, 3) for tone in tones]
+    far, near, kind = SCENES[rng.choice(list(SCENES))]
+    tones = [np.array(tone) * rng.normal(1, 0.12) + rng.normal(0, 9, 3) for tone in (far, near)]
     horizon, softness = rng.uniform(0.35, 0.9), rng.uniform(0.02, 0.5)
     nearness = np.clip((np.linspace(0, 1, size[1])[:, None, None] - horizon) / softness + 0.5, 0, 1)
-    texture = sum(smooth_noise(rng, size, cells) * rng.uniform(20, 60) / cells for cells in (4, 9, 25))
-    canvas = Canvas(mix(*tones, nearness) + texture[..., None])
+    texture: Any = sum(smooth_noise(rng, size, cells) * rng.uniform(20, 60) / cells for cells in (4, 9, 25))
+    canvas = Canvas(mix(tones[0], tones[1], nearness) + texture[..., None])
     for shape, colour in clutter(rng, kind, size, horizon * size[1], tones):
         canvas.fill(shape, colour)
     canvas.image = canvas.image.filter(ImageFilter.GaussianBlur(size[0] * float(rng.choice([0.006, 0.016, 0.035]))))
@@ -322,8 +325,8 @@ class Form:
     shade: np.ndarray  # (height, width), about 1 in full light
 
 
-def sculpt(balls: Sequence[tuple[float, ...]], pose: Pose, dog: Dog, size: tuple[int, int]) -> Form:
-    """Melt balls (x, y, z, radius across, radius down) into one smooth relief and light it."""
+def sculpt(balls: Sequence[Ball], pose: Pose, dog: Dog, size: tuple[int, int]) -> Form:
+    """Melt balls into one smooth relief and light it."""
     x, y = pose.grid(size)
     relief, inside = np.zeros_like(x), np.zeros_like(x)
     for *centre, across, down in balls:
@@ -338,7 +341,7 @@ def sculpt(balls: Sequence[tuple[float, ...]], pose: Pose, dog: Dog, size: tuple
     return Form(cover, -np.stack([right, down], axis=2), shade)
 
 
-def dye(rng: np.random.Generator, dog: Dog, form: Form, pose: Pose, markings: list[Marking]) -> np.ndarray:
+def dye(rng: np.random.Generator, dog: Dog, form: Form, pose: Pose, markings: Sequence[Marking]) -> np.ndarray:
     """Give the lit colours of a form's coat, float (height, width, 3)."""
     size = form.cover.shape[::-1]
     x, y = pose.grid(size)
@@ -383,7 +386,11 @@ def draw_coat(
 def draw_body(canvas: Canvas, rng: np.random.Generator, dog: Dog) -> None:
     """Draw neck, chest and shoulders, in the shadow of the head."""
     neck = dog.breed.neck
-    balls = [(0, 0.55, -0.3, neck * 0.85, 0.9), (0, 1.35, -0.35, neck, 1.0), (0, 2.6, -0.3, neck + 0.25, 1.4)]
+    balls: list[Ball] = [
+        (0, 0.55, -0.3, neck * 0.85, 0.9),
+        (0, 1.35, -0.35, neck, 1.0),
+        (0, 2.6, -0.3, neck + 0.25, 1.4),
+    ]
     balls += [(side * 0.65 * neck, 2.5, -0.6, neck * 0.7 + 0.1, 1.3) for side in (-1, 1)]
     form = sculpt(balls, dog.body, dog, canvas.size)
     x, y = dog.head.grid(canvas.size)
@@ -396,7 +403,7 @@ def draw_body(canvas: Canvas, rng: np.random.Generator, dog: Dog) -> None:
 def draw_head(canvas: Canvas, rng: np.random.Generator, dog: Dog) -> None:
     """Draw skull, cheeks and muzzle."""
     head = dog.breed.head
-    balls = [(0, -0.1, 0, 0.88, head.skull), (0, 0.32, 0.1, head.jaw, 0.52)]
+    balls: list[Ball] = [(0, -0.1, 0, 0.88, head.skull), (0, 0.32, 0.1, head.jaw, 0.52)]
     balls += [(side * 0.44, 0.24, 0.12, head.cheeks, head.cheeks) for side in (-1, 1)]
     for share in np.linspace(0, 1, 6):
         radius = head.muzzle_width * (1.1 - 0.22 * share)

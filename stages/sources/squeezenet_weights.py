@@ -30,7 +30,7 @@ class _DType:
         if code != "f4":
             raise ValueError(f"its arrays should be float32. Received: {code}")
 
-    def __setstate__(self, state: tuple):
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         if state[1] != "<":
             raise ValueError(f"its arrays should be little-endian. Received: {state[1]}f4")
 
@@ -39,9 +39,9 @@ class _Array:
     """In place of NumPy's function that makes an empty array for a pickle to fill."""
 
     def __init__(self, *_: Any):
-        self.values = None
+        self.values: np.ndarray | None = None
 
-    def __setstate__(self, state: tuple):
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, fortran, content = state
         if not isinstance(dtype, _DType):
             raise ValueError(f"its arrays should have a dtype. Received: {type(dtype).__name__}")

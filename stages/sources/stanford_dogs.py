@@ -47,7 +47,9 @@ def unpack(archive: Path, folder: Path, breeds: Iterable[str]) -> dict[str, int]
             for breed in wanted:
                 (unpacked / breed).mkdir()
             for breed, file in Progress(chosen, desc="unpacking", unit=" photos"):
-                with tar.extractfile(photos[breed, file]) as source, (unpacked / breed / file).open("xb") as target:
+                content = tar.extractfile(photos[breed, file])
+                assert content is not None  # as for a regular file
+                with content as source, (unpacked / breed / file).open("xb") as target:
                     shutil.copyfileobj(source, target)
     return dict(Counter(breed for breed, _ in chosen))
 
@@ -97,7 +99,7 @@ def _open(archive: Path) -> Iterator[tarfile.TarFile]:
             # a negative size would send Python 3.11's tarfile back to where it was, for ever (CVE-2025-8194)
             if not 0 <= count <= largest:
                 raise tarfile.ReadError(f"a member of {count:,} bytes")
-            return super()._block(count)
+            return super()._block(count)  # type: ignore[misc]  # tarfile tells its types in public alone
 
     try:
         with tarfile.open(archive, "r:", tarinfo=Member) as tar:

@@ -56,7 +56,7 @@ class Rows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+    def __getitem__(self, indices: np.ndarray | slice) -> np.ndarray:
         return self._map()[indices if self._only is None else self._only[indices]]
 
     def only(self, indices: np.ndarray) -> "Rows":

@@ -7,7 +7,7 @@ from collections.abc import Callable
 try:
     import resource
 except ImportError:  # Windows has none
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 # no memory, no more files open at once: what the system says of itself, not of the file
 EXHAUSTED = {errno.ENOMEM, errno.EMFILE, errno.ENFILE}

@@ -179,8 +179,8 @@ def _in_words(error: Any) -> str:
     if error["type"] == "missing":
         return f"{key} is missing."
     if error["type"] == "model_type":
-        known = ", ".join(_known_keys(location))
-        return f"{key or 'the file'} should be a section with the keys {known}. Received: {error['input']!r}"
+        keys = ", ".join(_known_keys(location))
+        return f"{key or 'the file'} should be a section with the keys {keys}. Received: {error['input']!r}"
     expected = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     return f"{key} {expected}. Received: {error['input']!r}"
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -18,13 +18,13 @@ def _print_lines(file: TextIO) -> Callable[[str], None]:
     return print_line
 
 
-class Progress(tqdm):
+class Progress(tqdm):  # type: ignore[type-arg]  # tqdm takes none when it runs
     """`tqdm.tqdm` on stderr, for a terminal and for a log; its arguments are those of tqdm.
 
     In a log, a step that takes less than `EVERY` seconds leaves no line.
     """
 
-    def __init__(self, *args: object, **kwargs: object):
+    def __init__(self, *args: Any, **kwargs: Any):
         if sys.stderr.isatty():
             kwargs = {"mininterval": 1, **kwargs}
         else:
@@ -32,6 +32,6 @@ class Progress(tqdm):
         super().__init__(*args, **kwargs)
 
     @staticmethod
-    def status_printer(file: TextIO) -> Callable[[str], None]:
+    def status_printer(file: Any) -> Callable[[str], None]:
         """What writes the bar: in place on a terminal, a line of its own elsewhere."""
         return tqdm.status_printer(file) if file.isatty() else _print_lines(file)

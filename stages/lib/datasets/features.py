@@ -11,6 +11,7 @@ from stages.lib.core.arrays import Rows
 from stages.lib.core.errors import UserError
 from stages.lib.datasets.pictures import find_pictures
 
+UNLISTED = ""  # the photo of a view that views.csv does not have
 REMEDY = "run `dvc repro features` first"
 
 
@@ -63,9 +64,9 @@ def read_rows(variant: str, split: str) -> FeatureRows:
     for file in files:
         is_view.append(not file.is_relative_to(paths.PREPARED))
         if is_view[-1]:
-            photos.append(photo_of_view.get(file.relative_to(views).as_posix()))
+            photos.append(photo_of_view.get(file.relative_to(views).as_posix(), UNLISTED))
         else:
             photos.append(file.relative_to(paths.PREPARED).as_posix())
-    if found != breeds or len(breeds) != len(features) or None in photos:
+    if found != breeds or len(breeds) != len(features) or UNLISTED in photos:
         raise not_alike(variant)
     return FeatureRows(features, breeds, photos, np.array(is_view))

@@ -52,7 +52,8 @@ def read_predictions(split: str) -> Predictions:
     Raises `ValueError` where two families were not asked about the same photos, which only an edited file would bring
     about.
     """
-    lists, probabilities = [], {}
+    lists: list[pd.DataFrame] = []
+    probabilities: dict[str, np.ndarray] = {}
     for family, models in FAMILIES.items():
         folder = paths.PREDICTIONS / family
         lists.append(pd.read_csv(folder / f"{split}.csv", dtype=str, keep_default_na=False))

@@ -104,7 +104,7 @@ class _Asker:
 
     def __init__(self, job: ray.ObjectRef, root: str, shards: Path | None):
         self._job, self._root, self._shards = job, root, shards
-        self._loaded: tuple[Any, Callable] | None = None
+        self._loaded: tuple[Any, Callable[[Any, list[Path]], Iterator[Any]]] | None = None
 
     def _work(self, files: list[Path]) -> list[Any] | Path:
         if self._loaded is None:
@@ -182,6 +182,7 @@ class RayEngine:
         results: list[Any] = []
         with Progress(desc=what, total=len(files), unit="photo") as bar:
             for of_part in _in_order(replies):
+                assert isinstance(of_part, list)  # no shards here
                 results += of_part
                 bar.update(len(of_part))
         return results

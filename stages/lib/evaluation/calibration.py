@@ -81,5 +81,5 @@ def fit_temperature(actual: np.ndarray, probabilities: np.ndarray) -> float:
         return -(targets * log_softmax(logits / np.exp(logarithm), axis=1)).sum(axis=1).mean()
 
     # in 1 / temperature the loss is convex, so it has one valley, in the temperature's logarithm too
-    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
+    found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURES)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))

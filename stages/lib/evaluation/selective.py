@@ -45,7 +45,7 @@ def find_threshold(right: np.ndarray, confidence: np.ndarray, target_accuracy: f
     return None if reached.empty else float(reached["threshold"].iloc[-1])
 
 
-def is_sure(confidence: np.ndarray | float, threshold: float | None) -> np.ndarray | bool:
+def is_sure(confidence: np.ndarray | float, threshold: float | None) -> np.ndarray | np.bool:
     """Whether a confidence, or each of several, reaches ``threshold``; none does where there is no threshold."""
     if threshold is None:
         return np.zeros_like(confidence, dtype=bool)

@@ -1,5 +1,7 @@
 """data/prepared/manifest.csv: a row a photo, with its split and its group of near duplicates."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -37,7 +39,7 @@ def check_splits(manifest: pd.DataFrame, refused: pd.DataFrame, breeds: list[str
         )
 
 
-def summarise(manifest: pd.DataFrame, pairs: np.ndarray, refused: pd.DataFrame) -> dict:
+def summarise(manifest: pd.DataFrame, pairs: np.ndarray, refused: pd.DataFrame) -> dict[str, Any]:
     """Count photos, breeds, splits, duplicates (exact is byte by byte) and the refused by reason."""
     digests = manifest["sha256"].to_numpy()
     exact = int((digests[pairs[:, 0]] == digests[pairs[:, 1]]).sum())

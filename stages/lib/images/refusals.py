@@ -1,6 +1,7 @@
 """Which files are refused for what others beside them are, and when that is too much."""
 
 from collections import defaultdict
+from typing import Any
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ class TooMuchRefusedError(UserError):
         self.refused = refused
 
 
-def refuse_label_conflicts(records: list[dict]) -> None:
+def refuse_label_conflicts(records: list[dict[str, Any]]) -> None:
     """Refuse every photo that stands, pixel by pixel, in two breeds: nobody can tell which label is right.
 
     The pixels are those that the networks would see. Near duplicates in two breeds are kept (see `doubtful_labels`).
@@ -37,17 +38,17 @@ def refuse_label_conflicts(records: list[dict]) -> None:
 
 def by_reason(refused: pd.DataFrame) -> dict[str, int]:
     """How many files each reason has refused, by its name."""
-    return refused["reason"].value_counts().sort_index().to_dict()
+    return {str(reason): count for reason, count in refused["reason"].value_counts().sort_index().items()}
 
 
 def check_refused(refused: pd.DataFrame, files: dict[str, list[str]], max_refused: float) -> None:
     """Raise `TooMuchRefusedError`, naming the breeds, where more of one than the share ``max_refused`` is refused."""
     faults = [
-        f"{breed}: {len(of_breed)} of {len(files[breed])} files refused ("
+        f"{breed}: {len(of_breed)} of {len(files[str(breed)])} files refused ("
         + ", ".join(f"{count} {reason}" for reason, count in by_reason(of_breed).items())
         + ")"
         for breed, of_breed in refused.groupby("breed")
-        if len(of_breed) > max_refused * len(files[breed])
+        if len(of_breed) > max_refused * len(files[str(breed)])
     ]
     if not faults:
         return

@@ -16,13 +16,13 @@ BATCH_SIZES = {1: 10, 32: 2}  # photos at once, and how often that is timed
 class Asked(Protocol):
     """A network of Keras' or of another runtime."""
 
-    input_shape: tuple
+    input_shape: tuple[int, ...]
 
     def predict_on_batch(self, photos: np.ndarray) -> np.ndarray:
         """Photos 0-255 (n, side, side, 3) to probabilities (n, breeds)."""
 
 
-def architecture(network: keras.Model) -> tuple:
+def architecture(network: keras.Model) -> tuple[tuple[str, str], ...]:
     """The same for two networks that do the same work with other weights."""
     return tuple((type(operation).__name__, str(operation.output.shape)) for operation in network.operations)
 
@@ -50,7 +50,7 @@ def time_networks(networks: dict[str, keras.Model], views: int) -> dict[str, dic
 
     Of networks that differ in their weights alone, the first is timed.
     """
-    timed: dict[tuple, dict[str, float]] = {}
+    timed: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
     for network in networks.values():
         kind = architecture(network)
         if kind not in timed:

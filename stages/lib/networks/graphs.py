@@ -22,7 +22,7 @@ def _share(layer: keras.Operation) -> keras.Operation:
     return layer
 
 
-def _call_again(network: keras.Model, photo: keras.KerasTensor, call: Callable) -> keras.Model:
+def _call_again(network: keras.Model, photo: keras.KerasTensor, call: Callable[..., Any]) -> keras.Model:
     """Call the operations of ``network``, its layers shared, on ``photo``; ``call`` decides how each is called."""
     return keras.models.clone_model(
         keras.Model(network.inputs, network.outputs),

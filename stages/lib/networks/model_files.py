@@ -23,7 +23,7 @@ def save_classifier(classifier: Classifier, path: Path) -> None:
         in_precision(classifier.network, "float32").save(saved)
         with whole_file(path) as partial, zipfile.ZipFile(saved) as source, zipfile.ZipFile(partial, "w") as target:
             for name in sorted(source.namelist()):
-                content = source.read(name)
+                content: str | bytes = source.read(name)
                 if name == METADATA:
                     content = json.dumps(
                         {"keras_version": keras.version(), "breeds": classifier.breeds, "resize": classifier.resize}

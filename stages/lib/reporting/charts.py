@@ -83,8 +83,8 @@ def contact_sheet(rows: dict[str, list[Path]], title: str) -> Figure:
     width = columns * 1.15 + max(1, NAME_WIDTH * max(map(len, shown)))  # inches
     heading = textwrap.wrap(title + more, int(width / TITLE_WIDTH))
     size = (width, len(shown) * 1.15 + 0.25 * (len(heading) + 1))
-    figure, axes = plt.subplots(len(shown), columns, figsize=size, squeeze=False, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure, axes = plt.subplots(len(shown), columns, figsize=size, squeeze=False)
+    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for (name, files), line in zip(shown.items(), axes, strict=True):
         for cell in line:
             cell.axis("off")

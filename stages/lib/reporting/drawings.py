@@ -39,7 +39,8 @@ def draw_results(
         matrix = score_charts.confusion(actual, predicted, breeds, f"{model}: {subject}")
         charts.save(matrix, paths.PLOTS / "confusion" / f"{model}.png")
     points = {
-        model: dict(list(of_model.groupby("scaling", sort=False))) for model, of_model in by_model(reliability).items()
+        model: {str(scaling): rows for scaling, rows in of_model.groupby("scaling", sort=False)}
+        for model, of_model in by_model(reliability).items()
     }
     figures = {
         "accuracy": score_charts.accuracies(scores, level, subject),
@@ -54,7 +55,7 @@ def draw_results(
 
 def by_model(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows of each model, in the order in which they come."""
-    return dict(list(table.groupby("model", sort=False)))
+    return {str(model): rows for model, rows in table.groupby("model", sort=False)}
 
 
 def draw_data_size(table: pd.DataFrame, val_photos: int) -> None:

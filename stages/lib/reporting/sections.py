@@ -54,7 +54,8 @@ def results(
 
 def with_pictures(rows: pd.DataFrame, folder: Path = TEST) -> list[dict[str, Any]]:
     """The rows of a table that names photos in ``folder``, with their pictures."""
-    return [{**row, "picture": embed_photo(folder / f"{row['photo']}.png")} for row in rows.to_dict("records")]
+    records: list[dict[Any, Any]] = rows.to_dict("records")
+    return [{**row, "picture": embed_photo(folder / f"{row['photo']}.png")} for row in records]
 
 
 def explained() -> dict[str, list[dict[str, Any]]]:

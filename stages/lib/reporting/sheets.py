@@ -14,7 +14,7 @@ def training_pictures() -> Figure:
     """Some training photos of each breed, as the networks see them."""
     manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
     rows = {
-        breed: [TRAIN / f"{file}.png" for file in photos["file"].head(SHEET_COLUMNS)]
+        str(breed): [TRAIN / f"{file}.png" for file in photos["file"].head(SHEET_COLUMNS)]
         for breed, photos in manifest[manifest["split"] == "train"].groupby("breed")
     }
     return contact_sheet(rows, "Training pictures, as the networks see them")
@@ -27,7 +27,7 @@ def random_views() -> Figure:
     first = (manifest[manifest["split"] == "train"].groupby("breed")["file"].min() + ".png").to_dict()
     shown = views[views["photo"].isin(first.values())]  # of tens of thousands
     rows = {
-        breed: [TRAIN / photo, *(VIEWS / view for view in shown.loc[shown["photo"] == photo, "view"])]
+        str(breed): [TRAIN / photo, *(VIEWS / view for view in shown.loc[shown["photo"] == photo, "view"])]
         for breed, photo in first.items()
     }
     return contact_sheet(rows, "A training picture of each breed, and its random views")

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stages.lib.core.classifier import Classifier
 from stages.lib.evaluation.selective import is_sure
 from stages.lib.images.photos import Refused, is_clutter, read_photo, to_square
-from stages.lib.networks.model_files import Classifier
 from stages.lib.serving.trained_models import Threshold
 
 

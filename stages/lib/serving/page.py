@@ -126,7 +126,10 @@ def make_page(
             with gr.Column(scale=1, min_width=280):
                 gr.HTML(render_about(trained, path, evaluation), elem_classes="about", apply_default_css=False)
 
-        def tell(sent, progress=gr.Progress()):  # noqa: B008, how Gradio knows that progress is wanted
+        def tell(
+            sent: list[dict[str, Any]] | None,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008, how Gradio knows that progress is wanted
+        ) -> tuple[str, None]:
             uploads = find_uploads(sent, folder)
             html = answer_uploads(trained, uploads, max_pixels, lambda done: progress(done, unit="photos"))
             return html, None  # so that the next can be dropped

@@ -35,7 +35,7 @@ class Shown(NamedTuple):
 
 def show_batch(trained: Trained, batch: Answered, names: dict[Path, str]) -> Shown:
     """A batch of answers with its pictures, and over them where a Keras network looked; ``names`` are the files'."""
-    heats = [None] * len(batch.answers)
+    heats: list[str | None] = [None] * len(batch.answers)
     if batch.answers and trained.as_saved is not None:
         breeds = trained.classifier.breeds
         named = np.array([breeds.index(answer["breeds"][0]["breed"]) for answer in batch.answers])
@@ -85,7 +85,7 @@ def render_about(trained: Trained, path: Path, evaluation: dict[str, Any]) -> st
         name=trained.name,
         breeds=trained.classifier.breeds,
         threshold=trained.threshold,
-        scores=evaluation.get(trained.name),
+        scores=None if trained.name is None else evaluation.get(trained.name),
         evaluation=evaluation,
         prepared=_read(paths.METRICS / "prepare.json", json.loads),
         source=locked.get("data", {}).get("source"),

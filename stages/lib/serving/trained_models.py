@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 import keras
 
 from stages.lib.core import paths
+from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import UserError
 from stages.lib.core.evaluated import find_best
 from stages.lib.core.models import MODELS
 from stages.lib.exporting.about import About, hash_file
 from stages.lib.exporting.exported import READERS, load_exported
 from stages.lib.networks.graphs import average_views
-from stages.lib.networks.model_files import Classifier, load_classifier
+from stages.lib.networks.model_files import load_classifier
 
 FILES = ".keras, .onnx or .tflite"
 
@@ -67,7 +68,7 @@ def find_name(path: Path, evaluation: dict[str, Any]) -> str | None:
 
 def find_threshold(name: str | None, evaluation: dict[str, Any]) -> Threshold | None:
     """The threshold of one of the five models; None where it is another one, or none was looked for."""
-    scores = evaluation.get(name, {})
+    scores = {} if name is None else evaluation.get(name, {})
     return Threshold(scores["threshold"]) if "threshold" in scores else None
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import time
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -68,12 +69,12 @@ class Checkpoint(callbacks.Callback):
         self.watched = {type(callback).__name__: callback for callback in watched}
         address = os.environ.get("DVC_STAGE")
         self.path = paths.CHECKPOINTS / f"{name}-{hash_stage(address)}.npz" if name and address else None
-        self.rows = []
+        self.rows: list[dict[str, float]] = []
         self.seconds = 0.0
         self.finished = False
-        self.arrays = {}
+        self.arrays: dict[str, np.ndarray] = {}
         if self.path and self.path.exists():
-            self._read()
+            self._read(self.path)
         self.look = len(self.rows)
         self.started = time.perf_counter()
 
@@ -84,22 +85,22 @@ class Checkpoint(callbacks.Callback):
             return "nothing of this training is kept"
         return f"training up to look {len(self.rows)} at val is kept in {self.path}, and goes on from there"
 
-    def _read(self) -> None:
+    def _read(self, path: Path) -> None:
         try:
-            with np.load(self.path, allow_pickle=False) as content:
+            with np.load(path, allow_pickle=False) as content:
                 self.arrays = dict(content)
             self.state = json.loads(str(self.arrays.pop("state")))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            print(f"{self.path} can't be read ({error}): training starts anew")
+            print(f"{path} can't be read ({error}): training starts anew")
             return
         self.rows, self.seconds, self.finished = (self.state[name] for name in ("rows", "seconds", "finished"))
-        print(f"going on from {self.path}, after look {len(self.rows)} at val")
+        print(f"going on from {path}, after look {len(self.rows)} at val")
 
     def _variables(self) -> list[keras.Variable]:
         """All that training changes: weights, the state of dropout and of the optimizer."""
         return [*self.model.variables, *self.model.optimizer.variables]
 
-    def on_train_begin(self, logs=None):  # noqa: ARG002, D102
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002, D102
         if not self.rows:
             return
         self.model.optimizer.build(self.model.trainable_variables)  # its moments, which Keras makes at the first step
@@ -112,7 +113,7 @@ class Checkpoint(callbacks.Callback):
         self.watched["EarlyStopping"].best_weights = best
         self.arrays = {}
 
-    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002, D102
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002, D102
         self.rows.append(dict(logs))
         if not self.path:
             return

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -25,7 +26,7 @@ def devices_for(batch_size: int, val_pictures: int, visible: Sequence[str]) -> l
 
 def all_devices(
     batch_size: int, val_pictures: int, visible: Sequence[str] | None = None
-) -> contextlib.AbstractContextManager:
+) -> contextlib.AbstractContextManager[Any]:
     """The scope in which to make and train a network, so that `visible_devices` train it together.
 
     They have the same weights, and each takes its share of every batch. With one device the scope does nothing at all.

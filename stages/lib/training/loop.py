@@ -4,6 +4,7 @@ import functools
 import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -50,10 +51,10 @@ class ProgressBar(callbacks.Callback):
         total, initial = steps * batch_size, done * batch_size
         self.bar = Progress(desc=what, total=total, initial=initial, unit="picture", disable=quiet)
 
-    def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002, D102
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002, D102
         self.bar.update(self.batch_size)
 
-    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002, D102
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002, D102
         told = f"val accuracy {logs['val_accuracy']:.3f}, val loss {logs['val_loss']:.3f}"
         self.bar.set_postfix_str(told, refresh=False)
 
@@ -69,7 +70,8 @@ class TrainingRun:
     @property
     def best(self) -> pd.Series:
         """The look whose weights were kept: the first with the lowest val loss."""
-        return self.history.loc[self.history["val_loss"].idxmin()]
+        row: Any = self.history["val_loss"].idxmin()
+        return self.history.loc[row]
 
 
 def train(

@@ -1,8 +1,9 @@
 """What a training leaves behind."""
 
 from stages.lib.core import paths
+from stages.lib.core.classifier import Classifier
 from stages.lib.core.outputs import whole_file, write_json
-from stages.lib.networks.model_files import Classifier, save_classifier
+from stages.lib.networks.model_files import save_classifier
 from stages.lib.training.checkpoints import remove_checkpoints
 from stages.lib.training.loop import TrainingRun
 

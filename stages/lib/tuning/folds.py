@@ -75,9 +75,8 @@ def split_folds(pictures: Pictures, fold: np.ndarray) -> Iterator[tuple[np.ndarr
     folds = fold.max() + 1
     for number in range(folds):
         steer, score = (fold == (number + 1) % folds), (fold == number)
-        yield tuple(
-            np.flatnonzero(rows) for rows in (~steer & ~score, steer & ~pictures.views, score & ~pictures.views)
-        )
+        train, shown = ~steer & ~score, ~pictures.views
+        yield np.flatnonzero(train), np.flatnonzero(steer & shown), np.flatnonzero(score & shown)
 
 
 def cross_validate(
@@ -106,7 +105,7 @@ def cross_validate(
 
 def compare(pictures: Pictures, settings: list[Transfer], folds: int, repeats: int, seed: int) -> np.ndarray:
     """Log loss and accuracy of each of ``settings`` on ``repeats`` other foldings: (settings, repeats x folds, 2)."""
-    scores = [[] for _ in settings]
+    scores: list[list[tuple[float, float]]] = [[] for _ in settings]
     seeds = [(seed + number) % 2**32 for number in range(1, repeats + 1)]
     with Progress(desc="compare", total=len(settings) * repeats * folds, unit="fold") as bar:
         for other, (each, found) in itertools.product(seeds, zip(settings, scores, strict=True)):

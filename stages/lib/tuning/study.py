@@ -43,7 +43,7 @@ def suggest(trial: Trial, defaults: Transfer) -> Transfer:
 
 def name_study(pictures: Pictures, fold: np.ndarray, params: Params, policy: str) -> str:
     """A name that changes with all that the outcome of a trial depends on: trials of one study can be compared."""
-    sources = [Path(__file__), *(Path(module.__file__) for module in (batches, classifiers, folds, heads, loop))]
+    sources = [Path(__file__), *(Path(str(module.__file__)) for module in (batches, classifiers, folds, heads, loop))]
     versions = [importlib.metadata.version(package) for package in PACKAGES]
     content = json.dumps([params.seed, params.transfer.model_dump(), policy, versions])
     digest = hashlib.sha256(content.encode())
@@ -89,7 +89,7 @@ def run_trial(trial: Trial, pictures: Pictures, fold: np.ndarray, params: Params
             accuracies.append(float(accuracy))
             trial.set_user_attr("losses", losses)
             trial.set_user_attr("accuracies", accuracies)
-            trial.report(np.mean(losses), step=len(losses) - 1)
+            trial.report(float(np.mean(losses)), step=len(losses) - 1)
             bar.update()
             if len(losses) <= fold.max() and trial.should_prune():
                 return None
@@ -97,7 +97,7 @@ def run_trial(trial: Trial, pictures: Pictures, fold: np.ndarray, params: Params
         if settings is params.transfer:
             raise
         return None
-    return np.mean(losses)
+    return float(np.mean(losses))
 
 
 def tune(
@@ -123,7 +123,7 @@ def tune(
             study.tell(trial, value, state=TrialState.PRUNED if value is None else TrialState.COMPLETE)
             done = finished(study)
             bar.update(len(done) * folds - bar.n)
-            complete = [trial.value for trial in done if trial.state == TrialState.COMPLETE]
+            complete = [trial.value for trial in done if trial.value is not None and trial.state == TrialState.COMPLETE]
             bar.set_postfix_str(f"defaults {complete[0]:.4f}, best {min(complete):.4f}", refresh=False)
             with whole_file(csv) as partial:
                 table(done).to_csv(partial, index=False, float_format="%.6g")
