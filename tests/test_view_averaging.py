@@ -38,6 +38,18 @@ def test_each_of_several_networks_is_averaged_for_itself(network, photos):
         assert found == pytest.approx(average_views(one, 2).predict_on_batch(photos), abs=1e-6)
 
 
+def test_a_network_may_have_operations_of_the_names_that_keras_gives_to_ours(photos):
+    """As SqueezeNet has in its preprocessing, which flips the colours."""
+    keras.backend.clear_session()  # which counts names anew
+    photo = keras.Input((32, 32, 3))
+    twice = keras.ops.concatenate([photo, keras.ops.flip(photo, axis=-1)], axis=-1)
+    means = keras.ops.mean(keras.ops.reshape(twice, (-1, 1024, 6)) / 255, axis=1)
+    network = keras.Model(photo, keras.layers.Dense(3, activation="softmax")(means))
+    keras.backend.clear_session()  # as in another process that reads it
+    assert {"flip", "concatenate", "reshape", "mean"} <= {operation.name for operation in network.operations}
+    assert average_views(network, 2).predict_on_batch(photos).shape == (5, 3)
+
+
 def test_an_averaged_network_can_be_sent_to_another_process(network, photos):
     averaged = average_views(network, 2)
     sent = pickle.loads(pickle.dumps(averaged))

@@ -52,6 +52,12 @@ def in_precision(model: keras.Model, policy: str, dropout: dict[str, float] | No
     return keras.Model(copied.inputs, copied.outputs)  # Keras' copy of a compiled model has an optimizer too
 
 
+def _named(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Give the operation that makes ``x`` a name that no layer of a network has: Keras' own, "flip", may be taken."""
+    x._keras_history.operation.name = f"views_{name}"
+    return x
+
+
 def average_views(network: keras.Model, views: int) -> keras.Model:
     """A network that averages what ``network`` says of ``views`` views: 1, the photo alone, or 2, its mirror image too.
 
@@ -67,16 +73,18 @@ def average_views(network: keras.Model, views: int) -> keras.Model:
     if views == 1:
         return network
     photo = keras.Input(network.inputs[0].shape[1:], dtype=network.inputs[0].dtype, name="photo")
-    both = keras.ops.concatenate([photo, keras.ops.flip(photo, axis=2)], axis=0)
+    mirrored = _named(keras.ops.flip(photo, axis=2), "mirrored")
+    both = _named(keras.ops.concatenate([photo, mirrored], axis=0), "both")
 
     def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = tree.map_structure(lambda value: both if value is photo else value, (args, kwargs))
         return operation(*args, **kwargs)
 
     asked = _call_again(network, photo, call)
-    means = [
-        keras.ops.mean(keras.ops.reshape(answers, (views, -1, answers.shape[-1])), axis=0) for answers in asked.outputs
-    ]
+    means = []
+    for place, answers in enumerate(asked.outputs):
+        apart = _named(keras.ops.reshape(answers, (views, -1, answers.shape[-1])), f"apart_{place}")
+        means.append(_named(keras.ops.mean(apart, axis=0), f"mean_{place}"))
     return keras.Model(photo, means if len(means) > 1 else means[0])
 
 
