@@ -91,7 +91,7 @@ def main() -> int:
     """Run the command."""
     arguments = parse_arguments()
     if find_spec("gradio") is None:
-        raise UserError('Gradio is not installed here: README.md, "A page to try it on", has the commands.')
+        raise UserError('Gradio is not installed here: docs/serving.md, "A page to try it on", tells how.')
     params = load_params()
     evaluation = read_evaluation()
     path = find_model(arguments.model, evaluation)

@@ -129,7 +129,7 @@ def test_without_gradio_it_says_where_the_commands_are(folder, monkeypatch, caps
     monkeypatch.setattr(app, "find_spec", lambda _: None)
     code, printed, complaint = call(monkeypatch, capsys, app.main)
     assert (code, printed) == (1, "")
-    assert complaint == 'error: Gradio is not installed here: README.md, "A page to try it on", has the commands.\n'
+    assert complaint == 'error: Gradio is not installed here: docs/serving.md, "A page to try it on", tells how.\n'
 
 
 @pytest.mark.parametrize(

@@ -222,9 +222,9 @@ def loss_and_gradients(model: keras.Model, inputs: np.ndarray, targets: np.ndarr
     return [loss.numpy(), *(g.numpy() for g in tape.gradient(loss, [v.value for v in model.trainable_variables]))]
 
 
-def test_readme_tells_which_weights_there_are_for_each_backbone(root):
+def test_the_docs_tell_which_weights_there_are_for_each_backbone(root):
     rows = re.findall(
-        r"^\| (\w+) \| \d+ \| ((?:bundled|imagenet).*?) \|", (root / "README.md").read_text(), re.MULTILINE
+        r"^\| (\w+) \| \d+ \| ((?:bundled|imagenet).*?) \|", (root / "docs/backbones.md").read_text(), re.MULTILINE
     )
     packaged = {path.removesuffix("-bundled.weights.h5") for path in bundled_files(root)}
     assert [(name, weights.split(", ")) for name, weights in rows] == [

@@ -95,7 +95,7 @@ def test_two_devices_lower_the_learning_rate_and_stop_where_one_does(runs):
 def test_with_dropout_two_devices_train_as_well_but_not_to_the_same_weights(runs, case):
     one, two = (read(runs[0], case, devices) for devices in (1, 2))
     np.testing.assert_allclose(two["history"][0], one["history"][0], rtol=LOSS)
-    assert weight_difference(one, two) > 0.05, "then README may promise more"
+    assert weight_difference(one, two) > 0.05, "then docs/scaling.md may promise more"
 
 
 def test_a_training_on_two_devices_that_is_killed_goes_on_to_the_same_bytes(runs):

@@ -1,4 +1,4 @@
-"""What one person pushes to a remote, by the README's commands, another one pulls and has nothing left to compute."""
+"""What one person pushes to a remote, by the commands of docs/sharing.md, another one pulls and has nothing left to compute."""
 
 import os
 import re
@@ -11,10 +11,10 @@ BUCKET = "dogs"
 MISSING = "dvc-s3 and moto are not installed: pip install -r requirements/remotes.txt"
 
 
-def commands_of_readme(remote: str) -> tuple[list[str], list[str]]:
-    """What README.md tells the one who shares to do with ``remote``, and then the other one, as arguments of DVC."""
-    section = (ROOT / "README.md").read_text().partition("\n## Sharing")[2].partition("\n## ")[0]
-    blocks = [re.findall("^dvc (.*)$", block, re.MULTILINE) for block in re.findall("```bash\n(.*?)```", section, re.S)]
+def commands_of_the_docs(remote: str) -> tuple[list[str], list[str]]:
+    """What docs/sharing.md tells the one who shares to do with ``remote``, and then the other one, as arguments of DVC."""
+    page = (ROOT / "docs/sharing.md").read_text()
+    blocks = [re.findall("^dvc (.*)$", block, re.MULTILINE) for block in re.findall("```bash\n(.*?)```", page, re.S)]
     (push,) = (block for block in blocks if any(re.search(remote, command) for command in block))
     (pull,) = (block for block in blocks if any(command.startswith("pull") for command in block))
     assert [command.split()[0] for command in push + pull] == ["remote", "push", "pull", "repro"]
@@ -64,7 +64,7 @@ def s3(tmp_path, monkeypatch):
 
 def share(repository: Repository, folder, contents, remote: str, place: str, endpoint: str = "", **account: str):
     """Push from ``repository`` and pull into a clone in ``folder``; see that all is there and nothing is left to do."""
-    (add, push), (pull, repro) = commands_of_readme(remote)
+    (add, push), (pull, repro) = commands_of_the_docs(remote)
     repository.dvc(*re.sub(remote, place, add).split())
     repository.commit()
     clone = repository.clone(folder / "clone")
