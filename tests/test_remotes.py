@@ -1,4 +1,4 @@
-"""What one person pushes to a remote, by the commands of docs/sharing.md, another one pulls and has nothing left to compute."""
+"""What one person pushes to a remote, as docs/sharing.md says, another one pulls and has nothing left to compute."""
 
 import os
 import re
@@ -12,7 +12,7 @@ MISSING = "dvc-s3 and moto are not installed: pip install -r requirements/remote
 
 
 def commands_of_the_docs(remote: str) -> tuple[list[str], list[str]]:
-    """What docs/sharing.md tells the one who shares to do with ``remote``, and then the other one, as arguments of DVC."""
+    """What docs/sharing.md tells who shares to do with ``remote``, and then the other one, as arguments of DVC."""
     page = (ROOT / "docs/sharing.md").read_text()
     blocks = [re.findall("^dvc (.*)$", block, re.MULTILINE) for block in re.findall("```bash\n(.*?)```", page, re.S)]
     (push,) = (block for block in blocks if any(re.search(remote, command) for command in block))
