@@ -25,11 +25,20 @@ class Progress(tqdm):  # type: ignore[type-arg]  # tqdm takes none when it runs
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
-        if sys.stderr.isatty():
+        self._in_log = not sys.stderr.isatty()
+        if not self._in_log:
             kwargs = {"mininterval": 1, **kwargs}
         else:
             kwargs = {"mininterval": EVERY, "delay": EVERY, "miniters": 1, "bar_format": LINE, **kwargs}
         super().__init__(*args, **kwargs)
+
+    def close(self) -> None:
+        """Tell the end, where it has not been told; tqdm would tell it twice, and leave an empty line in a log."""
+        if self._in_log and not self.disable and self.last_print_t >= self.start_t + self.delay:
+            if self.last_print_n < self.n:
+                self.display()
+            self.last_print_t = float("-inf")  # of a bar that has told nothing, tqdm tells nothing
+        super().close()
 
     @staticmethod
     def status_printer(file: Any) -> Callable[[str], None]:
