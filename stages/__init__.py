@@ -5,9 +5,12 @@ Libraries read the environment when they are imported, so what they are told by 
 
 import os
 
+from stages.lib.core import quiet
+
 # TensorFlow, XLA, MLIR and CUDA log to stderr from C++; what goes wrong comes through as an exception of Python's
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # nothing is sent to anybody: onnxruntime from 1.29 on, and Ray, each ask once in every process
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what went wrong is told in words of ours
+quiet.hush_tensorflow()

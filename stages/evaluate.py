@@ -94,7 +94,7 @@ def main() -> None:
     write_csv(comparisons, paths.PLOTS / "comparisons.csv", float_format="%.6g")  # p values may be tiny
     write_csv(read_costs(judged), paths.COSTS / "evaluate.csv")
     write_json(paths.METRICS / "data_size.json", compare_data_sizes(params.seed))
-    print(answer_in_a_sentence(best, scores[best], comparisons, subject, settings.confidence_level), *caveats, sep="\n")
+    print(answer_in_a_sentence(best, scores[best], comparisons, subject, settings.confidence_level), *caveats)
 
 
 if __name__ == "__main__":

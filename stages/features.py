@@ -34,7 +34,7 @@ from stages.lib.datasets.features import write_breeds
 from stages.lib.datasets.pictures import find_pictures
 from stages.lib.engines.engine import start_engine
 from stages.lib.networks.classifiers import pool
-from stages.lib.networks.precision import set_precision
+from stages.lib.networks.precision import choose_precision, set_precision
 
 BATCH_SIZE = 32
 
@@ -66,7 +66,8 @@ def write_frozen(
 def main() -> None:
     """Run the stage."""
     params = load_params()
-    policy = set_precision(params.precision)
+    policy, reason = choose_precision(params.precision)
+    set_precision(policy)
     train = paths.PREPARED / "train"
     photos, _ = find_pictures(train)
     files, breeds = find_pictures(train, paths.AUGMENTED / "augmented")  # the photos, then their views
@@ -101,6 +102,7 @@ def main() -> None:
     rate = (len(files) + len(val_files)) / seconds
     costs = {"seconds": round(seconds, 1), "pictures_per_second": round(rate, 1), "precision": policy}
     write_json(paths.COSTS / "features.json", costs)
+    print(f"features: {len(files) + len(val_files)} pictures, {rate:.0f} a second, in {policy} ({reason})")
 
 
 if __name__ == "__main__":

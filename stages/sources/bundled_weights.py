@@ -40,7 +40,9 @@ def main() -> None:
     model = onnx.load_from_string(read_packaged_file(PACKAGE, FILE, SHA256))
     backbone = build_backbone("VGG16", image_size=32)
     backbone.set_weights(convolution_weights(model))
-    write_weights(backbone, paths.WEIGHTS / "VGG16-bundled.weights.h5")
+    target = paths.WEIGHTS / "VGG16-bundled.weights.h5"
+    write_weights(backbone, target)
+    print(f"VGG16's weights of the package {PACKAGE} in {target}")
 
 
 if __name__ == "__main__":

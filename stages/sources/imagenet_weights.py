@@ -31,6 +31,7 @@ def main() -> None:
             "Without a network: fetch that address on another machine, put the file in ~/.keras/models and run again."
         ) from None
     write_weights(network, target)
+    print(f"{name}'s ImageNet weights in {target}")
 
 
 if __name__ == "__main__":

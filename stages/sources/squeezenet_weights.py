@@ -101,7 +101,9 @@ def main() -> None:
         if layer.weights:
             # the package has them as Caffe does: fire2/expand1x1
             layer.set_weights(arrays[layer.name.replace("_", "/")])
-    write_weights(backbone, paths.WEIGHTS / "SqueezeNet-bundled.weights.h5")
+    target = paths.WEIGHTS / "SqueezeNet-bundled.weights.h5"
+    write_weights(backbone, target)
+    print(f"SqueezeNet's weights of the package {PACKAGE} in {target}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ SHA256 = "a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58"
 def main() -> None:
     """Download the archive and verify it."""
     download(URL, paths.STANFORD_DOGS_ARCHIVE, size=SIZE, sha256=SHA256)
+    print(f"{SIZE:,} bytes, of the sha256 that they should have, in {paths.STANFORD_DOGS_ARCHIVE}")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Progress(tqdm):  # type: ignore[type-arg]  # tqdm takes none when it runs
 
     def close(self) -> None:
         """Tell the end, where it has not been told; tqdm would tell it twice, and leave an empty line in a log."""
-        if self._in_log and not self.disable and self.last_print_t >= self.start_t + self.delay:
+        if self._in_log and not self.disable and self.last_print_t >= self.start_t + (self.delay or 0):
             if self.last_print_n < self.n:
                 self.display()
             self.last_print_t = float("-inf")  # of a bar that has told nothing, tqdm tells nothing

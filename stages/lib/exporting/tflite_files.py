@@ -10,6 +10,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from stages.lib.core.classifier import EPOCH, METADATA
+from stages.lib.core.quiet import hushed
 from stages.lib.exporting.about import HASH, INPUT, OUTPUT, About, check_hash
 
 LABELS = "labels.txt"
@@ -21,6 +22,8 @@ class TfliteNetwork:
     def __init__(self, content: bytes):
         self._content = content
         self._interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+        with hushed():  # the first one tells which delegate it takes
+            self._interpreter.allocate_tensors()
         self._runner = self._interpreter.get_signature_runner()
         details = self._runner.get_input_details()[INPUT], self._runner.get_output_details()[OUTPUT]
         self.input_shape, self.output_shape = (

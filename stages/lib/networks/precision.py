@@ -36,8 +36,7 @@ def choose_precision(precision: str) -> tuple[str, str]:
 
 
 def set_precision(precision: str) -> str:
-    """Make ``precision`` the default of the layers to come, say which it is and why, and return the dtype policy."""
-    policy, reason = choose_precision(precision)
+    """Make ``precision`` the default of the layers to come, and return the dtype policy."""
+    policy, _ = choose_precision(precision)
     keras.config.set_dtype_policy(policy)
-    print(f"precision: {policy} ({reason})")
     return policy

@@ -32,4 +32,4 @@ def write_results(name: str, classifier: Classifier, trained: TrainingRun, polic
     write_json(paths.COSTS / f"{name}.json", costs)
     remove_checkpoints(name)
     best = f"val accuracy {metrics['best_val_accuracy']:.3f} at step {metrics['best_step']} of {metrics['steps']}"
-    print(f"{name}: {best}")
+    print(f"{name}: {best}, in {policy}")
