@@ -344,30 +344,39 @@ import sys
 from pathlib import Path
 from stages.lib.engines.engine import start_engine
 with start_engine("ray", sys.argv[1]) as engine:
-    print(engine.map(lambda file: file.name, [Path("a"), Path("b")], "test", Path("home")))
+    from stages.lib.engines.ray_cluster import processors
+    print(engine.map(lambda file: file.name, [Path("a"), Path("b")], "test", Path("home")), processors())
 """
 
 
 @pytest.fixture
 def with_a_token(environment, tmp_path, monkeypatch):  # noqa: ARG001
-    """The address of a cluster that wants a token, which is in the folder home."""
+    """The address of a cluster of two nodes, by the commands of docs/scaling.md; its token is in the folder home."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements/ray.txt")
-    (tmp_path / "home/.ray").mkdir(parents=True)
-    (tmp_path / "home/.ray/auth_token").write_text("f" * 64)
+    ray = Path(sys.executable).with_name("ray")
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    subprocess.run([ray, "get-auth-token", "--generate"], check=True, capture_output=True, timeout=100)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     address = f"127.0.0.1:{free_port()}"
-    command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block", "--num-cpus=1"]
-    options = ["--node-ip-address=127.0.0.1", f"--port={address.partition(':')[2]}", "--include-dashboard=false"]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    for line in process.stdout:
-        if "will now block forever" in line:
-            break
-    else:
-        pytest.fail("the cluster did not start")
-    yield address
-    process.terminate()
-    process.communicate(timeout=60)
+    head = ["--head", f"--port={address.partition(':')[2]}", "--disable-usage-stats", "--include-dashboard=false"]
+    nodes = []
+    try:
+        for options in (head, [f"--address={address}"]):
+            command = [ray, "start", *options, "--block", "--num-cpus=1", "--node-ip-address=127.0.0.1"]
+            nodes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+            said = []
+            for line in nodes[-1].stdout:
+                said.append(line)
+                if "will now block forever" in line:
+                    break
+            else:
+                pytest.fail("".join(["the cluster did not start:\n", *said]))
+        yield address
+    finally:
+        for node in reversed(nodes):
+            node.terminate()
+            node.communicate(timeout=60)
 
 
 def test_a_cluster_with_a_token_is_used_by_who_has_it_and_others_are_told(with_a_token, tmp_path):
@@ -377,7 +386,7 @@ def test_a_cluster_with_a_token_is_used_by_who_has_it_and_others_are_told(with_a
             capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
-    assert ask().stdout == "['a', 'b']\n"
+    assert ask().stdout == "['a', 'b'] [1.0, 1.0]\n"
     (tmp_path / "empty").mkdir()
     has_none = ask(HOME=str(tmp_path / "empty")).stderr.splitlines()[-1]
     assert has_none.endswith(f"UserError: The Ray cluster at compute.address: {with_a_token} has a token: {TOKEN}")
