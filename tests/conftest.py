@@ -15,6 +15,16 @@ from stages.lib.core.errors import run
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# by what they take, so that the two processes end at about the same time
+LONGEST = ["test_pipeline.py"]
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 def _draw_photo(number, size=(96, 72)):
     """A photo-like RGB picture: coarse shapes, and fine ones that are faint. Another number, another picture."""
     generator = np.random.default_rng(number)

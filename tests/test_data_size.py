@@ -9,10 +9,11 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
 from stages import data_size
+from stages.data_size import SHARES
 from stages.lib.core.arrays import Rows
 from stages.lib.core.params import Transfer
 from stages.lib.datasets.features import FeatureRows
-from stages.lib.evaluation.data_size import SHARES, compare_sizes, in_words, p_of_gain
+from stages.lib.evaluation.data_size import compare_sizes, in_words, p_of_gain
 from stages.lib.reporting import charts, score_charts
 from stages.lib.training import loop as training
 

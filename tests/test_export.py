@@ -23,20 +23,25 @@ import yaml
 from PIL import Image
 from pipeline_fixtures import ROOT, Repository
 
-from stages import export, predict
-from stages.lib.backbones.build import BACKBONES, build_backbone
+from stages import convert, export, predict
+from stages.lib.backbones.build import build_backbone
+from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import UserError
+from stages.lib.core.evaluated import read_evaluation
 from stages.lib.core.models import MODELS
-from stages.lib.exporting import exported
+from stages.lib.core.registry import BACKBONES
+from stages.lib.exporting import conversion, exported
+from stages.lib.exporting.about import About, describe
+from stages.lib.exporting.parity import compare
 from stages.lib.networks.classifiers import head_network, join, scratch_network
 from stages.lib.networks.graphs import average_views
-from stages.lib.networks.model_files import Classifier, load_classifier, save_classifier
-from stages.lib.serving.trained_models import load_model, read_evaluation
+from stages.lib.networks.model_files import load_classifier, save_classifier
+from stages.lib.serving.trained_models import load_model
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]
 SIDE = 32
 THRESHOLD = 0.515  # of which the drawn photos fall on both sides
-FILES = {name: each.file for name, each in export.FORMATS.items()}
+FILES = {name: each.file for name, each in exported.FORMATS.items()}
 ARTIFACTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
 CLOSE = {"onnx": 1e-5, "tflite": 1e-5, "tflite_float16": 2e-3}  # probabilities of an untrained network
 # but MobileNetV3Large, whose last maps are 1e-11 where nothing has trained it: too small for float16
@@ -68,11 +73,23 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
     return folder
 
 
+def write_exported(network: keras.Model, path: Path, weights: str = "float32", **changes: object) -> None:
+    """Convert and label a network, as the two stages do; ``changes`` are of what there is to know of it."""
+    to = conversion.to_onnx if path.suffix == ".onnx" else lambda network: conversion.to_tflite(network, weights)
+    about = About(
+        model="scratch_plain", keras_sha256="0", description=describe(SIDE, BREEDS, "crop", 1), breeds=BREEDS,
+        resize="crop", threshold=THRESHOLD, views=1,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # pydantic of what it does not check
+        path.write_bytes(exported.LABELLERS[path.suffix](to(network), about.model_copy(update=changes)))
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, draw_photo, run_stage):
-    """A folder in which the stage ran."""
+    """A folder in which the stages ran."""
     folder = make_folder(tmp_path_factory.mktemp("export"), draw_photo, untrained())
-    assert run_stage(export.main, folder) == 0
+    assert [run_stage(stage.main, folder) for stage in (convert, export)] == [0, 0]
     return folder
 
 
@@ -97,20 +114,19 @@ def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> N
     """Export a network, and ask it and what was written about photos that are the darker the later they come."""
     save_classifier(Classifier(network, BREEDS, "crop"), folder / "it.keras")
     classifier = load_classifier(folder / "it.keras")
-    about = exported.describe(classifier, "transfer_plain", exported.hash_file(folder / "it.keras"), THRESHOLD)
-    export.save_all(classifier, about, folder)
     noise = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3))
     darker = (noise // np.arange(1, 5).reshape(4, 1, 1, 1)).astype(np.uint8)
     expected = classifier.network.predict_on_batch(darker)
     assert np.ptp(expected, axis=0).max() > 0.01, "all the same: this would find no fault"
     for name, file in FILES.items():
+        write_exported(classifier.network, folder / file, "float16" if name.endswith("float16") else "float32")
         found = exported.load_exported(folder / file).classifier.network.predict_on_batch(darker)
         assert np.abs(found - expected).max() < CLOSE[name], name
 
 
 def test_averaged_views_are_part_of_each_exported_model(tmp_path, draw_photo, run_stage, photos):
     make_folder(tmp_path, draw_photo, untrained(), views=2)
-    assert run_stage(export.main, tmp_path) == 0
+    assert [run_stage(stage.main, tmp_path) for stage in (convert, export)] == [0, 0]
     expected = average_views(untrained(), 2).predict_on_batch(photos)
     assert np.abs(expected - untrained().predict_on_batch(photos)).max() > 10 * max(CLOSE.values())
     for name, file in FILES.items():
@@ -160,14 +176,14 @@ def test_a_convolution_in_as_many_groups_as_channels_and_gelu_answer_as_in_keras
     check_that_all_formats_answer_alike(put_head_on(keras.Model(photo, maps)), tmp_path)
 
 
-def test_the_stage_measures_parity_size_and_time_of_each_format(made):
+def test_the_stages_measure_parity_size_and_time_of_each_format(made):
     found = json.loads((made / "metrics/export.json").read_text())
     assert list(found) == ["model", "views", "test_photos", *FILES]
     assert (found["model"], found["test_photos"]) == ("scratch_plain", 12)
     assert [list(found[name]) for name in FILES] == [["largest_difference", "equal_answers"]] * 3
     assert [found[name]["equal_answers"] for name in FILES] == [1, 1, 1]
     assert 0 < found["tflite_float16"]["largest_difference"] < CLOSE["tflite_float16"]
-    costs = json.loads((made / "metrics/costs/export.json").read_text())
+    costs = json.loads((made / "metrics/costs/convert.json").read_text())
     assert list(costs) == ["keras", *FILES]
     assert all(list(row) == ["megabytes", "milliseconds_batch_1", "milliseconds_batch_32"] for row in costs.values())
     sizes = {name: (made / "models/exported" / file).stat().st_size for name, file in FILES.items()}
@@ -175,24 +191,35 @@ def test_the_stage_measures_parity_size_and_time_of_each_format(made):
     assert list(made.rglob("*.partial*")) == []
 
 
+@pytest.mark.parametrize("stage", [convert, export])
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         (None, "There is no metrics/evaluate.json to tell the best model: run `dvc repro` first."),
         ("<<<<<<< HEAD", "metrics/evaluate.json is not as evaluate wrote it ("),
-        ('{"best": "finetune", "views": 1, "finetune": {"threshold": 0.5}}', "models/finetune.keras is not here: "),
     ],
 )
-def test_the_stage_before_evaluate_tells_in_one_line_what_to_run_first(
-    tmp_path, run_stage, capsys, contents, content, told
+def test_a_stage_before_evaluate_tells_in_one_line_what_to_run_first(
+    tmp_path, run_stage, capsys, contents, content, told, stage
 ):
     if content is not None:
         (tmp_path / "metrics").mkdir()
         (tmp_path / "metrics/evaluate.json").write_text(content)
     before = contents(tmp_path)
-    assert run_stage(export.main, tmp_path) == 1
+    assert run_stage(stage.main, tmp_path) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {told}")
+    assert contents(tmp_path) == before
+
+
+def test_a_model_that_is_not_there_is_told_in_one_line(tmp_path, run_stage, capsys, contents):
+    (tmp_path / "metrics").mkdir()
+    said = {"best": "finetune", "views": 1, "finetune": {"threshold": 0.5}}
+    (tmp_path / "metrics/evaluate.json").write_text(json.dumps(said))
+    before = contents(tmp_path)
+    assert run_stage(convert.main, tmp_path) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: models/finetune.keras is not here: ")
     assert contents(tmp_path) == before
 
 
@@ -207,7 +234,8 @@ def registered(tmp_path_factory, draw_photo, root):
     for model in set(MODELS) - {"scratch_plain"}:
         shutil.copyfile(folder / "ours/models/scratch_plain.keras", folder / f"ours/models/{model}.keras")
     shutil.copyfile(root / "params.yaml", folder / "ours/params.yaml")
-    repository.dvc("repro", "--single-item", "export", PYTHONHASHSEED="1")
+    for stage in ("convert", "export"):
+        repository.dvc("repro", "--single-item", stage, PYTHONHASHSEED="1")
     repository.dvc("remote", "add", "--default", "storage", str(folder / "storage"))
     repository.commit()
     for name in ARTIFACTS:
@@ -231,7 +259,8 @@ def test_dvc_artifacts_get_fetches_each_model_from_a_clone_an_address_and_the_re
 def test_exporting_again_in_another_process_makes_the_same_bytes(registered, contents):
     """With VGG16's preprocessing, tf2onnx kept another of two equal constants each time."""
     before = {path: content for path, content in contents(registered.root).items() if is_result(path)}
-    registered.python("-m", "stages.export", PYTHONHASHSEED="2")
+    for stage in ("convert", "export"):
+        registered.python("-m", f"stages.{stage}", PYTHONHASHSEED="2")
     after = {path: content for path, content in contents(registered.root).items() if is_result(path)}
     assert "metrics/export.json" in before
     assert [path for path in before | after if before.get(path) != after.get(path)] == []
@@ -253,7 +282,7 @@ def test_onnx_tells_what_it_is_to_any_reader(made):
     assert told.pop("description") == proto.doc_string
     digest = hashlib.sha256((made / "models/scratch_plain.keras").read_bytes()).hexdigest()
     assert told == {"model": "scratch_plain", "keras_sha256": digest, "views": 1}
-    assert {each.domain: each.version for each in proto.opset_import}[""] == exported.OPSET
+    assert {each.domain: each.version for each in proto.opset_import}[""] == conversion.OPSET
 
 
 @each_format
@@ -285,35 +314,36 @@ def test_tensorflow_lite_tells_what_it_is_to_any_unzip(made, file):
 def test_an_answer_differs_by_breed_or_by_sureness_unless_it_was_a_tie():
     expected = np.array([[0.6, 0.4], [0.6, 0.4], [0.5001, 0.4999], [0.61, 0.39], [0.58, 0.42], [0.5801, 0.4199]])
     found = np.array([[0.59, 0.41], [0.4, 0.6], [0.4999, 0.5001], [0.57, 0.43], [0.58, 0.42], [0.5799, 0.4201]])
-    parity = export.compare(expected, found, threshold=0.58, tie=1e-3)
+    parity = compare(expected, found, threshold=0.58, tie=1e-3)
     assert parity.differing.tolist() == [1, 3]
     assert parity.equal_answers == pytest.approx(2 / 6)
     assert parity.largest_difference == pytest.approx(0.2)
-    assert export.compare(expected, found, threshold=None, tie=1e-3).differing.tolist() == [1]
-    assert export.compare(expected, found, threshold=None, tie=0.25).differing.tolist() == []
+    assert compare(expected, found, threshold=None, tie=1e-3).differing.tolist() == [1]
+    assert compare(expected, found, threshold=None, tie=0.25).differing.tolist() == []
 
 
 def test_probabilities_that_are_no_numbers_are_another_answer_and_no_tie():
     expected = np.array([[0.6, 0.4], [0.6, 0.4]])
     found = np.array([[np.nan, np.nan], [0.6, 0.4]])
     for threshold in (None, 0.5, 0.7):
-        assert export.compare(expected, found, threshold, tie=1).differing.tolist() == [0]
+        assert compare(expected, found, threshold, tie=1).differing.tolist() == [0]
 
 
 def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
     tmp_path, draw_photo, run_stage, monkeypatch, capsys, contents
 ):
     folder = make_folder(tmp_path, draw_photo, untrained())
-    assert run_stage(export.main, folder) == 0
+    assert [run_stage(stage.main, folder) for stage in (convert, export)] == [0, 0]
+    convert_to_onnx = convert.to_onnx
+
+    def convert_another(network):
+        another = keras.models.clone_model(network)
+        another.set_weights([*network.get_weights()[:-1], np.array([0, 0, 1e3], np.float32)])
+        return convert_to_onnx(another)
+
+    monkeypatch.setattr(convert, "to_onnx", convert_another)
+    assert run_stage(convert.main, folder) == 0
     before = contents(folder)
-    save = exported.save_onnx
-
-    def save_another(classifier, about, path):
-        another = keras.models.clone_model(classifier.network)
-        another.set_weights([*classifier.network.get_weights()[:-1], np.array([0, 0, 1e3], np.float32)])
-        save(classifier._replace(network=another), about, path)
-
-    monkeypatch.setattr(exported, "save_onnx", save_another)
     capsys.readouterr()
     assert run_stage(export.main, folder) == 1
     first, *others = [line for line in capsys.readouterr().err.splitlines() if "answer" in line]
@@ -371,8 +401,7 @@ def test_predict_takes_an_exported_model_which_needs_nothing_beside_it(
 def test_predict_says_of_an_exported_model_without_a_threshold_that_it_is_never_sure(
     tmp_path, root, draw_photo, monkeypatch, capsys
 ):
-    classifier = Classifier(untrained(), BREEDS, "crop")
-    exported.save_onnx(classifier, exported.describe(classifier, "scratch_plain", "0", None), tmp_path / "it.onnx")
+    write_exported(untrained(), tmp_path / "it.onnx", threshold=None)
     (tmp_path / "params.yaml").symlink_to(root / "params.yaml")
     draw_photo(1).save(tmp_path / "dog.png")
     monkeypatch.chdir(tmp_path)
@@ -381,9 +410,9 @@ def test_predict_says_of_an_exported_model_without_a_threshold_that_it_is_never_
     assert "  not sure: this model never is, " in printed
 
 
-def test_the_readmes_lines_for_onnxruntime_alone_give_the_answer_of_keras(made, tmp_path, root, draw_photo):
+def test_the_lines_of_the_docs_for_onnxruntime_alone_give_the_answer_of_keras(made, tmp_path, root, draw_photo):
     (lines,) = re.findall(
-        r"```python\n(.*?best\.onnx.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL
+        r"```python\n(.*?best\.onnx.*?)```", (root / "docs/serving.md").read_text(encoding="utf-8"), re.DOTALL
     )
     (tmp_path / "models").symlink_to(made / "models")
     draw_photo(3, (SIDE, SIDE)).save(tmp_path / "my_dog.jpg", quality=95)
@@ -474,14 +503,10 @@ def test_models_of_others_are_told_what_they_lack(made, tmp_path, complaint):
     ("change", "told"),
     [({"breeds": "Cairn"}, "breeds"), ({"resize": "stretch"}, "resize"), ({"threshold": "high"}, "threshold")],
 )
-@pytest.mark.parametrize("save", [exported.save_onnx, exported.save_tflite])
-def test_an_exported_model_whose_metadata_do_not_fit_is_one_clear_line(tmp_path, complaint, save, change, told):
-    classifier = Classifier(untrained(), BREEDS, "crop")
-    about = exported.describe(classifier, "scratch_plain", "0", 0.5).model_copy(update=change)
-    path = tmp_path / ("it.onnx" if save is exported.save_onnx else "it.tflite")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # pydantic of what it did not check
-        save(classifier, about, path)
+@pytest.mark.parametrize("file", ["it.onnx", "it.tflite"])
+def test_an_exported_model_whose_metadata_do_not_fit_is_one_clear_line(tmp_path, complaint, file, change, told):
+    path = tmp_path / file
+    write_exported(untrained(), path, **change)
     assert told in complaint(path)
 
 

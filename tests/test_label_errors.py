@@ -1,9 +1,14 @@
 """Labels that were swapped on purpose are found, and near duplicates do not vouch for each other."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from stages import label_errors
+from stages.lib.datasets.features import write_breeds
 from stages.lib.labels.label_errors import COLUMNS, can_be_judged, find_suspicious, out_of_fold_probabilities
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
@@ -66,3 +71,69 @@ def test_a_breed_with_fewer_groups_than_folds_cannot_be_judged():
     labels = np.repeat([0, 1], [10, 6])
     assert can_be_judged(labels, np.arange(16))
     assert not can_be_judged(labels, np.array([*range(10), 10, 10, 11, 12, 13, 13]))
+
+
+# The stage
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """What prepare and features leave behind of so many photos a breed, two of them with each other's label."""
+
+    def made(photos: int = 24) -> Path:
+        generator = np.random.default_rng(0)
+        rows, features = [], {"train": [], "val": []}
+        for label, breed in enumerate(BREEDS):
+            for number in range(photos):
+                split = "val" if number % 4 == 3 else "train"
+                rows.append({"file": f"{breed}/{number:02}.jpg", "breed": breed, "split": split, "group": len(rows)})
+                true = {("Akita", 5): 1, ("Borzoi", 7): 0}.get((breed, number), label)
+                features[split].append(generator.normal(size=8) + 5 * np.eye(8)[true])
+        rows.append({"file": "Akita/tested.jpg", "breed": "Akita", "split": "test", "group": len(rows)})
+        (tmp_path / "data/augmented/plain").mkdir(parents=True)
+        (tmp_path / "data/augmented/plain/views.csv").write_text("view,photo,copy\n")
+        folder = tmp_path / "data/features/plain"
+        folder.mkdir(parents=True)
+        for split, of_split in features.items():
+            names = sorted(row["file"] for row in rows if row["split"] == split)
+            for name in names:
+                path = tmp_path / f"data/prepared/{split}/{name}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"no stage opens it")
+            write_breeds([name.split("/")[0] for name in names], folder, split)
+            np.save(folder / f"{split}.npy", np.array(of_split, np.float32))
+        pd.DataFrame(rows).to_csv(tmp_path / "data/prepared/manifest.csv", index=False)
+        return tmp_path
+
+    return made
+
+
+def test_the_stage_lists_photos_of_train_and_val_that_look_like_another_breed(checkout, write_params, run_stage):
+    folder = checkout()
+    write_params(folder / "params.yaml")
+    assert run_stage(label_errors.main, folder) == 0
+    found = pd.read_csv(folder / "plots/suspicious_labels.csv")
+    assert list(found.columns) == COLUMNS
+    assert sorted(found[["photo", "split", "labelled", "suggested"]].to_numpy().tolist()) == [
+        ["Akita/05.jpg", "train", "Akita", "Borzoi"],
+        ["Borzoi/07.jpg", "val", "Borzoi", "Akita"],
+    ]
+    assert json.loads((folder / "metrics/label_errors.json").read_text()) == {
+        "judged": True, "folds": 5, "photos": 72, "suspicious": 2,
+    }  # fmt: skip
+
+
+def test_the_stage_judges_no_label_where_a_breed_has_too_few_photos(checkout, write_params, run_stage):
+    folder = checkout(photos=4)
+    write_params(folder / "params.yaml")
+    assert run_stage(label_errors.main, folder) == 0
+    assert (folder / "plots/suspicious_labels.csv").read_text() == f"{','.join(COLUMNS)}\n"
+    assert json.loads((folder / "metrics/label_errors.json").read_text()) == {
+        "judged": False, "folds": 5, "photos": 12, "suspicious": 0,
+    }  # fmt: skip
+
+
+def test_the_stage_without_features_tells_what_to_run_first(tmp_path, write_params, run_stage, capsys):
+    write_params(tmp_path / "params.yaml")
+    assert run_stage(label_errors.main, tmp_path) == 1
+    assert capsys.readouterr().err == "error: data/features/plain is not here: run `dvc repro features` first.\n"

@@ -186,7 +186,9 @@ def test_memory_that_tensorflow_does_not_get_is_told_in_a_line_and_not_in_a_trac
 
 
 def test_without_the_module_resource_as_on_windows_the_message_does_without_the_peak():
-    script = "import sys; sys.modules['resource'] = None; from stages.lib.core.errors import run; run(lambda: [0] * 2**60)"
+    script = (
+        "import sys; sys.modules['resource'] = None\nfrom stages.lib.core.errors import run; run(lambda: [0] * 2**60)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )

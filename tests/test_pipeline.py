@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image, ImageOps
-from pipeline_fixtures import ROOT, Repository, is_within, read_stages, stages_run
+from pipeline_fixtures import Repository, is_within, read_stages, stages_run
 from sklearn.metrics import confusion_matrix
-from tiny_pipeline import BREEDS, STAGES, WEIGHTS, draw_photos, new_repository, tiny_params
+from tiny_pipeline import BACKBONE, BREEDS, STAGES, WEIGHTS, draw_photos, new_repository, tiny_params
 
-from stages import predict
+from stages import evaluate, predict, report
 from stages.lib.backbones.build import build_backbone, write_weights
 from stages.lib.core.errors import run
 from stages.lib.core.models import MODELS
@@ -27,12 +27,14 @@ from stages.lib.images.photos import read_photo, to_square
 from stages.lib.networks.model_files import load_classifier
 
 CHECKPOINTS = ".checkpoints"  # where a training stands: no output, as DVC removes those before it runs a stage
+DVCS = {"params.yaml", "dvc.yaml", "dvc.lock", ".dvc", ".dvcignore", ".git", ".gitignore"}  # a checkpoint asks DVC
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
 SCORES = [
     *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_low", "macro_f1_high"),
     *("log_loss", "brier", "ece", "temperature", "threshold", "val_coverage", "coverage", "selective_accuracy"),
     *("scaled_log_loss", "scaled_brier", "scaled_ece", "parameters", "megabytes"),
 ]
+AFTER_FINETUNE = {"finetune", "predictions_pretrained", "evaluate", "explain", "report", "convert", "export"}
 FINETUNED = ("metrics/finetune.json", "plots/history/finetune.csv")  # alike only where the trainings were
 TRAINING = ["steps", "best_step", "best_val_loss", "best_val_accuracy", "parameters"]
 
@@ -43,9 +45,9 @@ def repository(first_run):
 
 
 @pytest.fixture(scope="module")
-def stages():
+def stages(repository):
     """The stages that the first run ran, as they are declared, by name."""
-    declared = read_stages(ROOT, tiny_params())
+    declared = read_stages(repository.root)
     return {name: declared[name] for name in (stage.removeprefix("data/dvc.yaml:") for stage in STAGES)}
 
 
@@ -130,18 +132,19 @@ def test_costs_have_a_row_a_model_and_are_the_only_place_for_seconds(repository)
     assert costs["training_seconds"].tolist() == trained
 
 
-def test_evaluating_again_makes_the_same_bytes_but_for_the_costs(repository, stages, contents):
-    places = [out for out in stages["evaluate"].outs if not out.startswith("metrics/costs/")]
+def test_evaluating_and_drawing_again_makes_the_same_bytes_but_for_the_costs(repository, stages, contents, run_stage):
+    outs = [*stages["evaluate"].outs, *stages["report"].outs]
+    places = [out for out in outs if not out.startswith("metrics/costs/")]
 
     def read() -> dict[str, bytes]:
         found = contents(repository.root)
         return {name: found[name] for name in sorted(found) if is_within(name, places)}
 
     before = read()
-    repository.python("-m", "stages.evaluate")
+    assert [run_stage(stage.main, repository.root) for stage in (evaluate, report)] == [0, 0]
     after = read()
-    repository.restore()
-    assert "plots/report.html" in before
+    repository.git("checkout", "--quiet", "metrics")  # costs/evaluate.csv may tell other milliseconds
+    assert {"plots/report.html", "plots/accuracy.png", "plots/predictions/finetune.csv"} <= set(before)
     assert [name for name in before if before[name] != after[name]] == []
 
 
@@ -251,16 +254,16 @@ def recorded(request, first_run, stages):
 def test_a_stage_reads_only_what_it_declares_and_what_it_made(recorded):
     stage, read, _, _ = recorded
     read = {path for path in read if not path.endswith((".py", ".pyc", "__pycache__"))}
-    read -= {"params.yaml", "dvc.yaml"}  # dvc.yaml tells what a checkpoint of training depends on
-    assert [path for path in sorted(read) if not is_within(path, {*stage.deps, *stage.outs, CHECKPOINTS})] == []
+    read -= {""}  # the root, which DVC lists
+    allowed = {*stage.deps, *stage.keys, *stage.outs, CHECKPOINTS, *DVCS}
+    assert [path for path in sorted(read) if not is_within(path, allowed)] == []
 
 
 def test_a_stage_declares_no_file_that_it_does_not_read(recorded):
     stage, read, _, _ = recorded
-    # h5py reads the weights, which the recorder can't see; which model export reads is known when evaluate has run
-    unseen = {WEIGHTS} | (
-        {f"models/{model}.keras" for model in MODELS} - read if "models/exported" in stage.outs else set()
-    )
+    # h5py reads the weights, which the recorder can't see; which model is the best is known when evaluate has run
+    of_the_best = "metrics/evaluate.json" in stage.keys
+    unseen = {WEIGHTS} | ({f"models/{model}.keras" for model in MODELS} - read if of_the_best else set())
     deps = [dep for dep in stage.deps if not dep.startswith("stages/") and dep not in unseen]
     assert [dep for dep in deps if not any(is_within(path, [dep]) for path in read)] == []
 
@@ -268,7 +271,7 @@ def test_a_stage_declares_no_file_that_it_does_not_read(recorded):
 def test_a_stage_writes_only_what_it_declares(recorded):
     stage, _, written, _ = recorded
     assert written
-    assert [path for path in sorted(written) if not is_within(path, {*stage.outs, CHECKPOINTS})] == []
+    assert [path for path in sorted(written) if not is_within(path, {*stage.outs, CHECKPOINTS, ".dvc"})] == []
 
 
 def test_a_stage_declares_exactly_the_parameters_that_it_reads(recorded):
@@ -392,19 +395,16 @@ def test_predict_knows_no_threshold_of_a_model_from_elsewhere(repository, tmp_pa
     assert json.loads(printed)[0]["sure"] is None
 
 
-def test_predict_goes_through_a_folder_and_names_what_is_no_picture(repository, tmp_path):
+def test_predict_goes_through_a_folder_and_names_what_is_no_picture(repository, tmp_path, monkeypatch, capsys):
+    use_models(repository, tmp_path, best="scratch_plain")
+    monkeypatch.chdir(tmp_path)
     draw_photos(tmp_path / "mine", seed=3)
     (tmp_path / "mine" / "notes.txt").write_text("not a dog")
     (tmp_path / "mine" / ".hidden").write_text("not even looked at")
-    done = repository.python("-m", "stages.predict", str(tmp_path / "mine"), "--json", fails=True)
-    photos = sorted(str(photo) for photo in (tmp_path / "mine").rglob("*.jpg"))
-    assert done.returncode == 1
-    assert [answer["photo"] for answer in json.loads(done.stdout)] == photos
-    assert [line for line in done.stderr.splitlines() if line.startswith("not read:")] == [
-        f"not read: {tmp_path / 'mine' / 'notes.txt'}: not a picture"
-    ]
-    assert f"{len(photos) + 1}/{len(photos) + 1}" in done.stderr, "more than one batch shows its progress"
-    assert "Traceback" not in done.stderr
+    code, printed, complaint = call_predict(monkeypatch, capsys, "mine", "--json")
+    assert code == 1
+    assert [answer["photo"] for answer in json.loads(printed)] == sorted(map(str, Path("mine").rglob("*.jpg")))
+    assert complaint == "not read: mine/notes.txt: not a picture\n"
 
 
 def test_predict_passes_over_clutter_and_names_a_folder_without_photos(repository, tmp_path, monkeypatch, capsys):
@@ -468,36 +468,51 @@ def test_dvc_metrics_shows_the_scores_of_all_five_models_in_120_columns(reposito
 # One change at a time
 
 
-def test_a_change_to_finetune_runs_finetune_and_evaluate_and_dvc_tells_what_it_did(repository, experiment):
-    assert experiment(**{"finetune.learning_rate": 0.01}) == {"finetune", "evaluate", "export"}
+def test_a_changed_confidence_level_runs_no_inference_and_dvc_tells_what_it_did(repository, experiment):
+    assert experiment(**{"evaluate.confidence_level": 0.8}) == {"evaluate", "report", "export"}
 
     params = json.loads(repository.dvc("params", "diff", "--json").stdout)["params.yaml"]
-    assert list(params) == ["finetune.learning_rate"]
-    assert params["finetune.learning_rate"]["old"] == tiny_params()["finetune"]["learning_rate"]
-    assert params["finetune.learning_rate"]["new"] == 0.01
+    assert list(params) == ["evaluate.confidence_level"]
+    assert (params["evaluate.confidence_level"]["old"], params["evaluate.confidence_level"]["new"]) == (0.95, 0.8)
     metrics = json.loads(repository.dvc("metrics", "diff", "--json").stdout)
-    assert set(metrics) == {"metrics/val/finetune.json", "metrics/test/finetune.json"}
-    assert metrics["metrics/val/finetune.json"]["log_loss"]["diff"] != 0
+    assert set(metrics) == {f"metrics/{split}/{model}.json" for split in ("val", "test") for model in MODELS}
+    assert list(metrics["metrics/test/finetune.json"]) == ["accuracy_low", "accuracy_high"]
+    assert metrics["metrics/test/finetune.json"]["accuracy_low"]["diff"] > 0
     repository.dvc("plots", "diff", "-o", "dvc_plots")
     page = (repository.root / "dvc_plots/index.html").read_text()
     assert [word for word in ("workspace", "HEAD", "finetune") if word not in page] == []
     assert "dvc_plots" not in repository.git("status", "--porcelain")
+    committed = repository.git("log", "--all", "--name-only", "--format=").splitlines()
+    assert "params.yaml" in committed
+    assert [file for file in committed if is_within(file, ["photos"])] == [], "the folder that Git ignores"
 
 
+@pytest.mark.slow
+def test_a_change_to_finetune_trains_finetune_alone(repository, experiment):
+    assert experiment(**{"finetune.learning_rate": 0.01}) == AFTER_FINETUNE
+    metrics = json.loads(repository.dvc("metrics", "diff", "--json").stdout)
+    assert set(metrics) == {"metrics/val/finetune.json", "metrics/test/finetune.json"}
+    assert metrics["metrics/val/finetune.json"]["log_loss"]["diff"] != 0
+
+
+@pytest.mark.slow
 def test_a_change_to_transfer_repeats_no_features(experiment):
     ran = experiment(**{"transfer.learning_rate": 0.01})
-    assert ran == {"transfer@plain", "transfer@augmented", "data_size", "finetune", "evaluate", "export"}
+    assert ran == {"transfer@plain", "transfer@augmented", "data_size"} | AFTER_FINETUNE
 
 
+@pytest.mark.slow
 def test_a_change_to_augment_leaves_the_plain_models_alone(experiment):
     ran = experiment(**{"augment.copies": 1})
-    trained = {"train_scratch@augmented", "transfer@augmented", "data_size", "finetune"}
-    assert ran == {"augment", "features", *trained, "evaluate", "export"}
+    trained = {"train_scratch@augmented", "transfer@augmented", "data_size"}
+    assert ran == {"augment", "features", *trained, "predictions_scratch"} | AFTER_FINETUNE
 
 
+@pytest.mark.slow
 def test_a_change_to_the_averaged_views_trains_nothing_and_changes_the_answers(repository, experiment):
     before = read_predictions(repository, "transfer_plain")
-    assert experiment(**{"evaluate.views": 2}) == {"evaluate", "export"}
+    ran = experiment(**{"evaluate.views": 2})
+    assert ran == AFTER_FINETUNE - {"finetune"} | {"predictions_scratch"}
     after = read_predictions(repository, "transfer_plain")
     files, _ = find_pictures(repository.root / "data/prepared/test")
     pictures = np.stack([np.asarray(Image.open(file)) for file in files])
@@ -508,6 +523,7 @@ def test_a_change_to_the_averaged_views_trains_nothing_and_changes_the_answers(r
     assert repository.json("metrics/evaluate.json")["views"] == 2
 
 
+@pytest.mark.slow
 def test_going_back_to_earlier_params_restores_results_without_running_anything(repository, experiment):
     seed = tiny_params()["seed"]
     before = (repository.root / "data/prepared/manifest.csv").read_bytes()
@@ -517,18 +533,10 @@ def test_going_back_to_earlier_params_restores_results_without_running_anything(
     assert (repository.root / "data/prepared/manifest.csv").read_bytes() == before
 
 
-def test_photos_in_the_folder_that_git_ignores_get_into_no_commit_of_an_experiment(repository, experiment):
-    draw_photos(repository.root / "photos" / "more", seed=4)
-    assert experiment("prepare", **{"data.source": "photos/more"}) == {"prepare"}
-    committed = repository.git("log", "--all", "--name-only", "--format=")
-    shutil.rmtree(repository.root / "photos" / "more")
-    assert "params.yaml" in committed
-    assert "photos/more" not in committed
-
-
+@pytest.mark.slow
 def test_photos_and_weights_may_lie_outside_the_repository(repository, experiment, tmp_path):
     draw_photos(tmp_path / "photos", seed=2)
-    write_weights(build_backbone("VGG16", image_size=32), tmp_path / "own.weights.h5")
+    write_weights(build_backbone(BACKBONE, image_size=32), tmp_path / "own.weights.h5")
     before = (repository.root / "data/prepared/manifest.csv").read_bytes()
     ran = experiment(
         "features", **{"data.source": tmp_path / "photos", "backbone.weights": tmp_path / "own.weights.h5"}
@@ -540,6 +548,7 @@ def test_photos_and_weights_may_lie_outside_the_repository(repository, experimen
 # Two at once
 
 
+@pytest.mark.slow
 def test_a_second_run_in_one_checkout_is_told_that_the_first_is_at_work_and_spoils_nothing(repository):
     params = tiny_params()
     params["finetune"]["learning_rate"] = 0.03
@@ -559,11 +568,12 @@ def test_a_second_run_in_one_checkout_is_told_that_the_first_is_at_work_and_spoi
     assert first.wait() == 0, said
     assert re.search(rf"is busy, it is being blocked by:\s+\(PID {first.pid}\): ", second.stderr)
     assert stages_run(second.stdout) == set()
-    assert stages_run("".join(said)) == {"finetune", "evaluate", "export"}
+    assert stages_run("".join(said)) == AFTER_FINETUNE
     assert stages_run(repository.dvc("repro").stdout) == set()
     repository.restore()
 
 
+@pytest.mark.slow
 def test_experiments_in_a_queue_run_two_at_a_time_and_give_what_they_give_alone(repository, workers, experiment):
     photos = f'"{repository.root}/photos"'  # what Git ignores is not in the folders that the workers run in
     rates = (0.02, 0.04)
@@ -584,31 +594,22 @@ def test_experiments_in_a_queue_run_two_at_a_time_and_give_what_they_give_alone(
         repository.dvc("exp", "branch", name, branch)
         found[name] = [repository.git("show", f"{branch}:{path}") for path in FINETUNED]
     assert found["rate-2"] != found["rate-4"]
-    assert experiment(**{"data.source": photos, "finetune.learning_rate": 0.02}) <= {
-        "prepare",
-        "finetune",
-        "evaluate",
-        "export",
-    }
+    assert experiment(**{"data.source": photos, "finetune.learning_rate": 0.02}) <= {"prepare"} | AFTER_FINETUNE
     assert [(repository.root / path).read_text() for path in FINETUNED] == found["rate-2"]
 
 
 # Mistakes in params.yaml
 
 
-@pytest.mark.parametrize(
-    ("section", "key", "value", "complaint"),
-    [
-        ("split", "tset", 0.25, "params.yaml: split.tset is no parameter: did you mean test?"),
-        ("finetune", "steps", "many", "params.yaml: finetune.steps should be a valid integer. Received: 'many'"),
-    ],
-    ids=["a wrong key", "a wrong type, in a section of a later stage"],
-)
-def test_a_mistake_in_params_stops_the_first_stage_with_one_clear_line(tmp_path, section, key, value, complaint):
+def test_mistakes_in_params_stop_the_first_stage_with_one_clear_line_each(tmp_path):
     params = tiny_params()
-    params[section][key] = value
+    params["split"]["tset"] = 0.25
+    params["finetune"]["steps"] = "many"  # in a section of a later stage
     done = new_repository(tmp_path, params).dvc("repro", fails=True)
     assert stages_run(done.stdout) == {"prepare"}
-    assert f"error: {complaint}" in done.stderr.splitlines()
+    assert [line for line in done.stderr.splitlines() if "params.yaml" in line] == [
+        "error: params.yaml: split.tset is no parameter: did you mean test?",
+        "params.yaml: finetune.steps should be a valid integer. Received: 'many'",
+    ]
     assert "Traceback" not in done.stdout + done.stderr
     assert not (tmp_path / "data/prepared").exists()

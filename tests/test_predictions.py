@@ -1,4 +1,6 @@
-"""Networks that share layers answer together exactly as each does alone."""
+"""Networks that share layers answer together exactly as each does alone, and what they answered is kept."""
+
+import json
 
 import keras
 import numpy as np
@@ -6,10 +8,22 @@ import pytest
 from keras import layers
 from PIL import Image
 
+from stages import predictions
 from stages.lib.backbones.build import build_backbone
+from stages.lib.core import paths
+from stages.lib.core.classifier import Classifier
+from stages.lib.core.models import FAMILIES, MODELS
+from stages.lib.datasets.predictions import (
+    Predictions,
+    read_models,
+    read_predictions,
+    write_models,
+    write_predictions,
+)
 from stages.lib.inference.predictions import BATCH_SIZE, predict_pictures
 from stages.lib.networks.classifiers import head_network, join, scratch_network
 from stages.lib.networks.graphs import join_networks
+from stages.lib.networks.model_files import save_classifier
 
 
 def on_backbone(backbone: keras.Model, seed: int) -> keras.Model:
@@ -21,7 +35,7 @@ def on_backbone(backbone: keras.Model, seed: int) -> keras.Model:
 def networks() -> list[keras.Model]:
     """A small CNN, two heads on the same backbone, and one on a copy of it whose last layers were trained on."""
     keras.utils.set_random_seed(1)
-    backbone = build_backbone("VGG16", 32)
+    backbone = build_backbone("SqueezeNet", 32)
     trained_on = keras.models.clone_model(backbone)
     trained_on.set_weights([*backbone.get_weights()[:-2], *(weight + 0.01 for weight in backbone.get_weights()[-2:])])
     return [scratch_network(32, 3, 0.1), on_backbone(backbone, 2), on_backbone(trained_on, 3), on_backbone(backbone, 4)]
@@ -47,7 +61,7 @@ def test_joined_networks_give_the_very_bits_that_each_gives_alone_in_the_order_o
 def test_what_is_equal_runs_once_and_what_was_trained_on_runs_again(networks):
     joined = join_networks(networks)
     convolutions = [layer for layer in joined.layers if isinstance(layer, layers.Conv2D)]
-    assert len(convolutions) == 4 + 13 + 1  # of the CNN, of VGG16, and the one that differs
+    assert len(convolutions) == 4 + 25 + 1  # of the CNN, of SqueezeNet, and the one that differs
 
 
 def test_no_more_than_a_few_batches_of_pictures_are_in_memory(networks, files, monkeypatch):
@@ -57,3 +71,85 @@ def test_no_more_than_a_few_batches_of_pictures_are_in_memory(networks, files, m
     monkeypatch.setattr(joined, "predict_on_batch", lambda batch: seen.append(len(batch)) or predict(batch))
     predict_pictures(joined, files, "test")
     assert seen == [BATCH_SIZE, 5]
+
+
+# What is kept of the answers
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Answers of all models about two photos of val, as the stage writes them, family by family."""
+    monkeypatch.chdir(tmp_path)
+    photos, actual = ["Löwchen/a, b.jpg", "NA/1.png"], ["Löwchen", "NA"]
+    probabilities = {
+        model: np.random.default_rng(place).dirichlet([1, 1], 2).astype(np.float32)
+        for place, model in enumerate(MODELS)
+    }
+    for family, models in FAMILIES.items():
+        folder = paths.PREDICTIONS / family
+        folder.mkdir(parents=True)
+        of_family = {model: probabilities[model] for model in models}
+        write_predictions(folder, "val", Predictions(photos, actual, of_family))
+        write_models(folder, {model: {"breeds": ["Löwchen", "NA"], "parameters": 7} for model in models})
+    return Predictions(photos, actual, probabilities)
+
+
+def test_answers_are_read_as_they_were_written_whatever_photos_and_breeds_are_called(kept):
+    found = read_predictions("val")
+    assert (found.photos, found.actual) == (kept.photos, kept.actual)
+    assert list(found.probabilities) == list(MODELS)
+    for model, probabilities in kept.probabilities.items():
+        assert found.probabilities[model].dtype == np.float32
+        np.testing.assert_array_equal(found.probabilities[model], probabilities)
+
+
+@pytest.mark.usefixtures("kept")
+def test_what_is_known_of_the_models_is_read_for_all_families_in_their_order():
+    assert read_models() == {model: {"breeds": ["Löwchen", "NA"], "parameters": 7} for model in MODELS}
+    assert list(read_models()) == list(MODELS)
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize(("old", "new"), [("1.png", "2.png"), (",NA", ",Pug")], ids=["photo", "breed"])
+def test_families_that_were_asked_about_other_photos_are_not_compared(old, new):
+    listed = paths.PREDICTIONS / "scratch/val.csv"
+    listed.write_text(listed.read_text().replace(old, new))
+    with pytest.raises(ValueError, match="data/predictions: the families were asked about other photos of val"):
+        read_predictions("val")
+
+
+@pytest.mark.usefixtures("kept")
+def test_answers_with_pickled_objects_in_them_are_not_opened():
+    np.save(paths.PREDICTIONS / "scratch/scratch_plain.val.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        read_predictions("val")
+
+
+def test_the_stage_asks_each_model_of_its_family_about_val_and_test(tmp_path, draw_photo, write_params, run_stage):
+    """Both views of a photo, as evaluate.views says; the answers are those that each model gives alone."""
+    write_params(tmp_path / "params.yaml", **{"evaluate.views": 2})
+    asked = {}
+    for place, model in enumerate(FAMILIES["scratch"]):
+        keras.utils.set_random_seed(place)
+        asked[model] = scratch_network(32, 2, 0.1)
+        save_classifier(Classifier(asked[model], ["A", "B"], "crop"), tmp_path / f"models/{model}.keras")
+    for place, file in enumerate(("val/A/x.jpg.png", "test/A/y.jpg.png", "test/B/z.png.png")):
+        (tmp_path / "data/prepared" / file).parent.mkdir(parents=True, exist_ok=True)
+        draw_photo(place, (32, 32)).save(tmp_path / "data/prepared" / file)
+    assert run_stage(predictions.main, tmp_path, "scratch") == 0
+
+    folder = tmp_path / "data/predictions/scratch"
+    assert (folder / "val.csv").read_text() == "photo,breed\nA/x.jpg,A\n"
+    assert (folder / "test.csv").read_text() == "photo,breed\nA/y.jpg,A\nB/z.png,B\n"
+    pictures = np.stack(
+        [np.asarray(Image.open(file)) for file in sorted((tmp_path / "data/prepared/test").rglob("*.png"))]
+    )
+    known = json.loads((folder / "models.json").read_text())
+    for model, network in asked.items():
+        expected = (network.predict_on_batch(pictures) + network.predict_on_batch(pictures[:, :, ::-1])) / 2
+        assert np.load(folder / f"{model}.test.npy") == pytest.approx(expected, abs=1e-6)
+        megabytes = round((tmp_path / f"models/{model}.keras").stat().st_size / 1e6, 1)
+        assert known[model] == {"breeds": ["A", "B"], "parameters": network.count_params(), "megabytes": megabytes}
+    costs = json.loads((tmp_path / "metrics/costs/predictions_scratch.json").read_text())
+    assert list(costs) == list(asked)
+    assert all(list(each) == ["milliseconds_batch_1", "milliseconds_batch_32"] for each in costs.values())

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import ROOT
 from PIL import Image
 
@@ -15,7 +16,7 @@ from stages.lib.core.models import MODELS
 from stages.lib.core.params import load_params
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.scores import classification_report, compute_scores
-from stages.lib.reporting import charts, report, score_charts, sections
+from stages.lib.reporting import charts, report, score_charts, sections, sheets
 from stages.lib.reporting.embedding import embed_photo
 
 
@@ -124,6 +125,120 @@ def test_report_is_the_same_each_time(tmp_path, monkeypatch):
         report.write_report(report_content(), load_params(ROOT / "params.yaml"))
         pages.append((paths.PLOTS / "report.html").read_bytes())
     assert pages[0] == pages[1]
+
+
+def written(tmp_path, monkeypatch, **changes) -> str:
+    monkeypatch.chdir(tmp_path)
+    report.write_report(report_content() | changes, load_params(ROOT / "params.yaml"))
+    return " ".join((paths.PLOTS / "report.html").read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("found", "shown", "words"),
+    [
+        ({"judged": True, "suspicious": 0}, 0, "Of the photos of train and val, none."),
+        ({"judged": False, "suspicious": 0}, 0, "Not looked for: it takes 5 photos of each breed in train and val;"),
+        ({"judged": True, "suspicious": 2}, 2, "2 photos of train and val, most suspicious first (plots/susp"),
+        ({"judged": True, "suspicious": 9}, 2, "9 photos of train and val, of which the first 2 are shown, most susp"),
+    ],
+    ids=["none", "too few photos", "all shown", "some shown"],
+)
+def test_report_says_what_was_found_of_wrong_labels(tmp_path, monkeypatch, found, shown, words):
+    content = report_content()
+    rows = content["suspicious"] * shown
+    page = written(tmp_path, monkeypatch, label_errors=content["label_errors"] | found, suspicious=rows)
+    assert words in page
+    assert page.count("looks like") == shown
+
+
+def test_report_says_that_views_are_averaged_where_they_are(tmp_path, monkeypatch, write_params):
+    words = "All probabilities here are means over a photo and its mirror image (evaluate.views)"
+    assert words not in written(tmp_path, monkeypatch)
+    write_params(tmp_path / "params.yaml", **{"evaluate.views": 2})
+    report.write_report(report_content(), load_params(tmp_path / "params.yaml"))
+    assert words in " ".join((paths.PLOTS / "report.html").read_text().split())
+
+
+def test_report_of_many_breeds_folds_what_is_long(tmp_path, monkeypatch):
+    content = report_content()
+    rows = [row | {"breed": f"breed_{place}"} for place in range(20) for row in content["breeds"][:1]]
+    page = written(tmp_path, monkeypatch, breeds=rows, many_breeds=True)
+    folded = re.findall(r"<details( open)?><summary>(.*?)</summary>", page)
+    assert folded == [
+        ("", "Precision, recall and F1 of all 20 breeds"),
+        *((" open" if model == "finetune" else "", model) for model in MODELS),
+    ]
+    assert "Confusion matrices" not in page
+    assert "<details" not in written(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch, draw_photo):
+    """Two prepared training photos of each of two breeds, and when called, as many views of each as are asked for."""
+    monkeypatch.chdir(tmp_path)
+    rows = [{"file": f"{breed}/{number}.jpg", "breed": breed, "split": "train"} for breed in "AB" for number in (1, 2)]
+    for place, row in enumerate(rows):
+        path = sheets.TRAIN / f"{row['file']}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_photo(place, (32, 32)).save(path)
+    tested = {"file": "A/3.jpg", "breed": "A", "split": "test"}
+    pd.DataFrame([*rows, tested]).to_csv(paths.PREPARED / "manifest.csv", index=False)
+
+    def make_views(copies: int) -> None:
+        views = []
+        for place, row in enumerate(rows):
+            for copy in range(copies):
+                views.append({"view": f"{row['file']}.{copy}.png", "photo": f"{row['file']}.png", "copy": copy})
+                path = sheets.VIEWS / views[-1]["view"]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                draw_photo(100 + 10 * place + copy, (32, 32)).save(path)
+        sheets.VIEWS.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(views, columns=["view", "photo", "copy"]).to_csv(sheets.VIEWS / "views.csv", index=False)
+
+    return make_views
+
+
+def shown(figure) -> list[list[np.ndarray]]:
+    """The pictures of a sheet, row by row."""
+    rows = {}
+    for axes in figure.axes:
+        rows.setdefault(axes.get_subplotspec().rowspan.start, []).extend(each.get_array() for each in axes.get_images())
+    charts.plt.close(figure)
+    return [list(map(np.asarray, rows[row])) for row in sorted(rows)]
+
+
+def read(path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_a_sheet_shows_training_photos_of_each_breed_and_no_test_photo(pictures):
+    pictures(copies=0)
+    found = shown(sheets.training_pictures())
+    for row, breed in zip(found, "AB", strict=True):
+        np.testing.assert_array_equal(row, [read(sheets.TRAIN / f"{breed}/{number}.jpg.png") for number in (1, 2)])
+
+
+@pytest.mark.parametrize("copies", [0, 3])
+def test_a_sheet_shows_a_photo_of_each_breed_beside_its_views_or_alone_where_there_are_none(pictures, copies):
+    pictures(copies)
+    figure = sheets.random_views()
+    charts.save(figure, paths.PLOTS / "augmentation.jpg")
+    with Image.open(paths.PLOTS / "augmentation.jpg") as sheet:
+        assert sheet.width > 100 < sheet.height
+        assert sheet.width > sheet.height or copies == 0
+    for row, breed in zip(shown(figure), "AB", strict=True):
+        views = [sheets.VIEWS / f"{breed}/1.jpg.{copy}.png" for copy in range(copies)]
+        np.testing.assert_array_equal(row, [read(path) for path in (sheets.TRAIN / f"{breed}/1.jpg.png", *views)])
+
+
+def test_a_chart_of_photos_has_a_bar_for_each_breed_and_split():
+    rows = [("A", "test", 2), ("A", "train", 5), ("A", "val", 1), ("B", "train", 9)]
+    figure = charts.class_balance(pd.DataFrame(rows, columns=["breed", "split", "photos"]))
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["B", "A"], "the largest first"
+    bars = {bars.get_label(): [bar.get_width() for bar in bars] for bars in axes.containers}
+    assert bars == {"train": [9, 5], "val": [0, 1], "test": [0, 2]}
+    charts.plt.close(figure)
 
 
 def test_a_photo_on_the_page_is_small_and_the_same_each_time(draw_photo):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.lib.exporting.exported import About, Exported, hash_file
-from stages.lib.networks.model_files import Classifier
+from stages.lib.core.classifier import Classifier
+from stages.lib.exporting.about import About, hash_file
+from stages.lib.exporting.exported import Exported
 from stages.lib.serving import trained_models
 from stages.lib.serving.trained_models import Threshold, Trained, find_name, load_model
 

@@ -41,7 +41,7 @@ def blobs(photos: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return (np.eye(3)[labels] * 3 + generator.normal(size=(photos, 3))).astype(np.float32), labels
 
 
-def train_head(settings: Transfer = SETTINGS, seed: int = 1) -> tuple[keras.Model, training.Trained]:
+def train_head(settings: Transfer = SETTINGS, seed: int = 1) -> tuple[keras.Model, training.TrainingRun]:
     set_seed(seed)
     (inputs, labels), (val_inputs, val_labels) = blobs(), blobs(seed=1)
     head = head_network(3, 3, settings.dense_units, settings.dropout)

@@ -16,14 +16,18 @@ from pipeline_fixtures import ROOT, is_within, recording
 from stages import tune
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.params import load_params
-from stages.lib.datasets import batches as datasets
+from stages.lib.datasets.features import write_breeds
 from stages.lib.training import loop as training
+from stages.lib.tuning.folds import assign_folds, compare, cross_validate, read_pictures, split_folds
+from stages.lib.tuning.space import SPACE
+from stages.lib.tuning.study import name_study
+from stages.lib.tuning.tables import SHOWN
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS = {"train": 8, "val": 4, "test": 3}  # of each breed
 COPIES = 2
 QUICK = {"transfer.steps": 6, "transfer.validate_every": 3, "transfer.batch_size": 8, "transfer.dense_units": 64}
-COLUMNS = ["trial", "folds", "state", "log_loss", "log_loss_sd", "accuracy", "accuracy_sd", *tune.SPACE]
+COLUMNS = ["trial", "folds", "state", "log_loss", "log_loss_sd", "accuracy", "accuracy_sd", *SPACE]
 
 
 def write_picture(path):
@@ -65,7 +69,7 @@ def checkout(tmp_path, write_params, monkeypatch):
         names["train"] += sorted(of_variant["view"])
         for split in ("train", "val"):
             np.save(folder / f"{split}.npy", np.array([features[name] for name in names[split]], np.float32))
-            datasets.write_breeds([name.split("/")[-2] for name in names[split]], folder, split)
+            write_breeds([name.split("/")[-2] for name in names[split]], folder, split)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -85,7 +89,7 @@ def tuned(capsys, monkeypatch):
 
 
 def fold_of(pictures, folds=4, seed=0):
-    return tune.assign_folds(pictures, folds, seed)
+    return assign_folds(pictures, folds, seed)
 
 
 # Which picture is which
@@ -94,7 +98,7 @@ def fold_of(pictures, folds=4, seed=0):
 @pytest.mark.parametrize(("variant", "copies"), [("augmented", COPIES), ("plain", 0)])
 @pytest.mark.usefixtures("checkout")
 def test_each_row_of_the_features_is_known_by_the_photo_that_it_shows(variant, copies):
-    pictures = tune.read_pictures(variant)
+    pictures = read_pictures(variant)
     train, val = (len(BREEDS) * PHOTOS[split] for split in ("train", "val"))
     assert len(pictures.photos) == train * (1 + copies) + val
     assert pictures.views.sum() == train * copies
@@ -116,14 +120,14 @@ def test_each_row_of_the_features_is_known_by_the_photo_that_it_shows(variant, c
 def test_features_of_other_pictures_are_not_tuned_on(checkout, path):
     (checkout / path).unlink()
     with pytest.raises(UserError, match=r"augmented is not of the pictures .* `dvc repro features` first"):
-        tune.read_pictures("augmented")
+        read_pictures("augmented")
 
 
 def test_a_view_of_a_photo_that_is_in_no_list_is_not_tuned_on(checkout):
     file = checkout / "data/augmented/augmented/views.csv"
     pd.read_csv(file).iloc[1:].to_csv(file, index=False)
     with pytest.raises(UserError, match="is not of the pictures"):
-        tune.read_pictures("augmented")
+        read_pictures("augmented")
 
 
 # Folds
@@ -132,8 +136,8 @@ def test_a_view_of_a_photo_that_is_in_no_list_is_not_tuned_on(checkout):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.usefixtures("checkout")
 def test_no_photo_is_on_two_sides_of_a_fold_nor_its_views_nor_a_near_duplicate(seed):
-    pictures = tune.read_pictures("augmented")
-    for parts in tune.split_folds(pictures, fold_of(pictures, seed=seed)):
+    pictures = read_pictures("augmented")
+    for parts in split_folds(pictures, fold_of(pictures, seed=seed)):
         groups = [set(pictures.groups[pictures.photos[part]]) for part in parts]
         assert all(groups)
         assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
@@ -141,8 +145,8 @@ def test_no_photo_is_on_two_sides_of_a_fold_nor_its_views_nor_a_near_duplicate(s
 
 @pytest.mark.usefixtures("checkout")
 def test_each_photo_is_scored_once_and_steers_once_and_views_do_neither():
-    pictures = tune.read_pictures("augmented")
-    trained, steered, scored = zip(*tune.split_folds(pictures, fold_of(pictures)), strict=True)
+    pictures = read_pictures("augmented")
+    trained, steered, scored = zip(*split_folds(pictures, fold_of(pictures)), strict=True)
     photos = np.flatnonzero(~pictures.views).tolist()
     assert sorted(np.concatenate(scored)) == photos
     assert sorted(np.concatenate(steered)) == photos
@@ -155,7 +159,7 @@ def test_each_photo_is_scored_once_and_steers_once_and_views_do_neither():
 
 @pytest.mark.usefixtures("checkout")
 def test_each_fold_has_every_breed():
-    pictures = tune.read_pictures("augmented")
+    pictures = read_pictures("augmented")
     fold = fold_of(pictures)
     assert all(set(pictures.labels[fold == number]) == {0, 1, 2} for number in range(4))
 
@@ -169,7 +173,7 @@ def test_more_folds_than_a_breed_has_photos_without_near_duplicates_are_refused(
 
 @pytest.mark.usefixtures("checkout")
 def test_a_head_is_trained_and_steered_by_none_of_the_photos_that_it_is_scored_on(monkeypatch):
-    pictures, params = tune.read_pictures("augmented"), load_params()
+    pictures, params = read_pictures("augmented"), load_params()
     original, seen = training.train, []
 
     def spy(head, batches, steering, settings, **options):
@@ -179,8 +183,8 @@ def test_a_head_is_trained_and_steered_by_none_of_the_photos_that_it_is_scored_o
 
     monkeypatch.setattr(training, "train", spy)
     fold = fold_of(pictures)
-    assert len(list(tune.cross_validate(pictures, fold, params.transfer, params.seed))) == 4
-    for (trained, steered), parts in zip(seen, tune.split_folds(pictures, fold), strict=True):
+    assert len(list(cross_validate(pictures, fold, params.transfer, params.seed))) == 4
+    for (trained, steered), parts in zip(seen, split_folds(pictures, fold), strict=True):
         allowed, steering, scored = (set(pictures.photos[part]) for part in parts)
         assert trained <= allowed
         assert steered == steering
@@ -189,7 +193,7 @@ def test_a_head_is_trained_and_steered_by_none_of_the_photos_that_it_is_scored_o
 
 @pytest.mark.usefixtures("checkout")
 def test_a_fold_has_the_scores_of_the_head_that_is_trained_for_it_without_a_bar_of_its_own(monkeypatch, capsys):
-    pictures, params = tune.read_pictures("augmented"), load_params()
+    pictures, params = read_pictures("augmented"), load_params()
     original, heads = training.train, []
 
     def spy(head, *arguments, **options):
@@ -198,9 +202,9 @@ def test_a_fold_has_the_scores_of_the_head_that_is_trained_for_it_without_a_bar_
 
     monkeypatch.setattr(training, "train", spy)
     fold = fold_of(pictures)
-    parts = tune.split_folds(pictures, fold)
+    parts = split_folds(pictures, fold)
     for (_, _, scored), (loss, accuracy) in zip(
-        parts, tune.cross_validate(pictures, fold, params.transfer, params.seed), strict=True
+        parts, cross_validate(pictures, fold, params.transfer, params.seed), strict=True
     ):
         probabilities, labels = heads[-1].predict(pictures.features[scored], verbose=0), pictures.labels[scored]
         assert loss == pytest.approx(-np.log(probabilities[np.arange(len(labels)), labels]).mean(), rel=1e-5)
@@ -224,7 +228,8 @@ def scores(monkeypatch):
             loss = abs(np.log10(settings.learning_rate) + 2.5) + settings.dropout + number / 10
             yield loss, 1 - loss / 10
 
-    monkeypatch.setattr(tune, "cross_validate", make_up)
+    for module in ("study", "folds"):
+        monkeypatch.setattr(f"stages.lib.tuning.{module}.cross_validate", make_up)
     return events
 
 
@@ -243,7 +248,7 @@ def test_the_first_trial_is_what_params_yaml_says_and_the_others_are_within_the_
     assert trials["trial"].tolist() == list(range(8))
     first = {"steps": 6, "label_smoothing": 0.0, **settings}  # beyond the ranges, which then reach so far
     assert trials.loc[0, list(first)].to_dict() == first
-    for name, (low, high, _) in tune.SPACE.items():
+    for name, (low, high, _) in SPACE.items():
         assert trials[name].between(min(low, first[name]), max(high, first[name])).all()
         assert trials[name].nunique() > 1
 
@@ -313,20 +318,20 @@ def test_with_no_time_left_no_trial_begins(tuned):
 
 @pytest.mark.usefixtures("checkout")
 def test_only_trials_that_can_be_compared_are_in_one_study():
-    pictures, params = tune.read_pictures("augmented"), load_params()
+    pictures, params = read_pictures("augmented"), load_params()
     fold = fold_of(pictures)
     other_features = pictures._replace(features=pictures.features + 1)
     other_transfer = params.transfer.model_copy(update={"patience": 3})
     names = [
-        tune.name_study(pictures, fold, params, "float32"),
-        tune.name_study(other_features, fold, params, "float32"),
-        tune.name_study(pictures, fold_of(pictures, seed=1), params, "float32"),
-        tune.name_study(pictures, fold, params.model_copy(update={"seed": 9}), "float32"),
-        tune.name_study(pictures, fold, params.model_copy(update={"transfer": other_transfer}), "float32"),
-        tune.name_study(pictures, fold, params, "mixed_bfloat16"),
+        name_study(pictures, fold, params, "float32"),
+        name_study(other_features, fold, params, "float32"),
+        name_study(pictures, fold_of(pictures, seed=1), params, "float32"),
+        name_study(pictures, fold, params.model_copy(update={"seed": 9}), "float32"),
+        name_study(pictures, fold, params.model_copy(update={"transfer": other_transfer}), "float32"),
+        name_study(pictures, fold, params, "mixed_bfloat16"),
     ]
     assert len(set(names)) == len(names)
-    assert tune.name_study(tune.read_pictures("augmented"), fold_of(pictures), load_params(), "float32") == names[0]
+    assert name_study(read_pictures("augmented"), fold_of(pictures), load_params(), "float32") == names[0]
 
 
 # What it says
@@ -344,9 +349,9 @@ def test_it_prints_the_best_trials_and_the_very_best_as_dvc_takes_it(tuned):
     assert code == 0
     trials = read_trials()
     best = trials.loc[trials["log_loss"].idxmin()]
-    assert best_line(printed) == best[list(tune.SPACE)].to_dict()
+    assert best_line(printed) == best[list(SPACE)].to_dict()
     table = [line.split() for line in printed.splitlines() if line.count(" ± ") == 2]
-    complete = trials[trials["state"] == "complete"].sort_values("log_loss")[: tune.SHOWN]
+    complete = trials[trials["state"] == "complete"].sort_values("log_loss")[:SHOWN]
     expected = [*complete["trial"].astype(str), *([] if 0 in complete["trial"] else ["0"])]
     assert [row[0].replace("defaults", "0") for row in table] == expected
     assert [row[1] for row in table] == [f"{trials.loc[int(trial), 'log_loss']:.4f}" for trial in expected]
@@ -373,7 +378,7 @@ def test_a_gain_that_does_not_hold_in_other_folds_is_called_luck(tuned, monkeypa
 
 @pytest.mark.usefixtures("checkout")
 def test_settings_are_compared_on_the_same_folds_but_not_those_of_the_trials(monkeypatch):
-    pictures, params = tune.read_pictures("augmented"), load_params()
+    pictures, params = read_pictures("augmented"), load_params()
     other = params.transfer.model_copy(update={"dense_units": 70})
     seen = []
 
@@ -381,13 +386,13 @@ def test_settings_are_compared_on_the_same_folds_but_not_those_of_the_trials(mon
         seen.append((fold.tolist(), settings, seed))
         yield from [(0.1 * len(seen), 0.9)] * 3
 
-    monkeypatch.setattr(tune, "cross_validate", spy)
-    scores = tune.compare(pictures, [params.transfer, other], folds=3, repeats=2, seed=params.seed)
+    monkeypatch.setattr("stages.lib.tuning.folds.cross_validate", spy)
+    scores = compare(pictures, [params.transfer, other], folds=3, repeats=2, seed=params.seed)
     assert scores[..., 0] == pytest.approx(np.array([[0.1] * 3 + [0.3] * 3, [0.2] * 3 + [0.4] * 3]))
-    folds = [fold for fold, _, _ in seen]
-    assert folds[0] == folds[1] and folds[2] == folds[3]
-    own = tune.assign_folds(pictures, 3, params.seed).tolist()
-    assert folds[0] != folds[2] and own not in folds
+    used = [fold for fold, _, _ in seen]
+    assert used[0] == used[1] and used[2] == used[3]
+    own = assign_folds(pictures, 3, params.seed).tolist()
+    assert used[0] != used[2] and own not in used
     assert [settings for _, settings, _ in seen] == [params.transfer, other] * 2
     assert [seed for _, _, seed in seen] == [4, 4, 5, 5]
 

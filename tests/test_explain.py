@@ -1,0 +1,96 @@
+"""Where the best model looked: on which photos, and that they are shown with their heat."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from keras import layers
+from PIL import Image
+
+from stages import explain
+from stages.lib.core.classifier import Classifier
+from stages.lib.inference.grad_cam import grad_cam
+from stages.lib.networks.model_files import save_classifier
+from stages.lib.reporting import sections
+
+BREEDS = ["NA", "Pug"]  # red and green to the network below
+ANSWERS = {  # of the photos, by their names: what each is taken for, and how surely
+    "NA/right.jpg": ("NA", 0.9), "NA/wrong.jpg": ("Pug", 0.7),
+    "Pug/right.png": ("Pug", 0.8), "Pug/wrong.png": ("NA", 0.95),
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What the stage reads, of a model that takes red for the first breed and green for the second."""
+    photo = keras.Input((16, 16, 3))
+    maps = layers.AveragePooling2D(4)(layers.Rescaling(1 / 255)(photo))
+    pooled = layers.GlobalAveragePooling2D()(maps)
+    network = keras.Model(photo, layers.Dense(2, activation="softmax", name="probabilities")(pooled))
+    network.layers[-1].set_weights([np.array([[3.0, 0.0], [0.0, 3.0], [0.0, 0.0]]), np.zeros(2)])
+    save_classifier(Classifier(network, BREEDS, "crop"), tmp_path / "models/scratch_plain.keras")
+    rows = [(name, name.split("/")[0], *answer) for name, answer in ANSWERS.items()]
+    (tmp_path / "plots/predictions").mkdir(parents=True)
+    table = pd.DataFrame(rows, columns=["photo", "actual", "predicted", "confidence"])
+    table.to_csv(tmp_path / "plots/predictions/scratch_plain.csv", index=False)
+    for place, name in enumerate(ANSWERS):
+        picture = np.zeros((16, 16, 3), np.uint8)
+        picture[:4, 4 * place : 4 * place + 4, BREEDS.index(ANSWERS[name][0])] = 255
+        path = tmp_path / "data/prepared/test" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/evaluate.json").write_text(json.dumps({"best": "scratch_plain", "views": 1}))
+    return tmp_path
+
+
+def test_the_surest_right_answers_and_the_worst_errors_are_explained_for_the_breed_that_was_named(folder, run_stage):
+    assert run_stage(explain.main, folder) == 0
+    photos = pd.read_csv(folder / "data/explained/photos.csv", keep_default_na=False)
+    assert photos["photo"].tolist() == ["NA/right.jpg", "Pug/right.png", "Pug/wrong.png", "NA/wrong.jpg"]
+    assert photos["predicted"].tolist() == ["NA", "Pug", "NA", "Pug"]
+    heats = np.load(folder / "data/explained/heat.npy")
+    places = [list(ANSWERS).index(name) for name in photos["photo"]]
+    expected = np.zeros((4, 4, 4))
+    expected[range(4), 0, places] = 1
+    np.testing.assert_allclose(heats, expected)
+
+
+def test_the_report_shows_each_with_its_heat_the_right_ones_and_the_wrong_ones(folder, run_stage, monkeypatch):
+    assert run_stage(explain.main, folder) == 0
+    monkeypatch.chdir(folder)
+    shown = sections.explained()
+    assert {title: [row["photo"] for row in rows] for title, rows in shown.items()} == {
+        "Right": ["NA/right.jpg", "Pug/right.png"],
+        "Wrong": ["Pug/wrong.png", "NA/wrong.jpg"],
+    }
+    pictures = [row[name] for rows in shown.values() for row in rows for name in ("picture", "heat")]
+    assert len(set(pictures)) == 8
+    assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures)
+
+
+def test_before_evaluate_it_tells_in_one_line_what_to_run_first(tmp_path, run_stage, capsys):
+    assert run_stage(explain.main, tmp_path) == 1
+    assert capsys.readouterr().err == (
+        "error: There is no metrics/evaluate.json to tell the best model: run `dvc repro` first.\n"
+    )
+
+
+def test_heat_is_of_the_network_as_it_is_saved(folder, run_stage):
+    """Also where evaluate averages views: it has no heat of its own."""
+    assert run_stage(explain.main, folder) == 0
+    once = (folder / "data/explained/heat.npy").read_bytes()
+    (folder / "metrics/evaluate.json").write_text(json.dumps({"best": "scratch_plain", "views": 2}))
+    assert run_stage(explain.main, folder) == 0
+    assert (folder / "data/explained/heat.npy").read_bytes() == once
+
+
+def test_grad_cam_is_what_is_kept(folder, run_stage):
+    assert run_stage(explain.main, folder) == 0
+    network = keras.saving.load_model(folder / "models/scratch_plain.keras", compile=False)
+    photos = pd.read_csv(folder / "data/explained/photos.csv", keep_default_na=False)
+    pictures = np.stack([np.asarray(Image.open(folder / f"data/prepared/test/{name}.png")) for name in photos["photo"]])
+    classes = np.array([BREEDS.index(breed) for breed in photos["predicted"]])
+    np.testing.assert_array_equal(np.load(folder / "data/explained/heat.npy"), grad_cam(network, pictures, classes))
