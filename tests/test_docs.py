@@ -1,0 +1,370 @@
+"""README.md, CONTRIBUTING.md and docs/: their commands are run by somebody, and what they name is there."""
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+import tomllib
+from typing import NamedTuple
+
+import pytest
+import yaml
+from dvc.cli.parser import get_main_parser
+from pipeline_fixtures import ROOT, Repository
+from test_graph import ALL, GRAPH, PARAMS, RERUN, STAGES, read_changed
+
+from stages import app, predict, tune
+from stages.lib.core.models import MODELS
+from stages.lib.core.params import load_params
+
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
+PROGRAMS = "dvc|git|lint-imports|mypy|pip|pre-commit|pytest|python|python3|ray|ruff|unzip"
+
+# Who runs the commands: in which file, by which words one can see it there, and patterns of the commands.
+RUN_BY = [
+    (
+        (".ci/run", "follow_readme 1"),
+        [r"python3 -m venv \.venv", r"\. \.venv/bin/activate", r"pip install -r requirements\.txt", "dvc repro"],
+    ),
+    ((".ci/run", "follow_readme 2"), ["pytest"]),
+    ((".ci/run", '-m "slow or not slow"'), [r'pytest -m "slow or not slow"( tests/test_distribution\.py)?']),
+    ((".ci/run", "python3 -m venv .venv-app"), [r"python3 -m venv \.venv-app"]),
+    ((".ci/run", "-r requirements/app.txt"), [r"\.venv-app/bin/pip install -r requirements/app\.txt"]),
+    ((".ci/run", "-r requirements/ray.txt"), [r"pip install -r requirements/ray\.txt"]),
+    ((".ci/run", "-r requirements/remotes.txt"), [r"pip install -r requirements/remotes\.txt"]),
+    ((".ci/run", "-r requirements/dev.txt"), [r"pip install -r requirements/dev\.txt"]),
+    ((".ci/run", "pre-commit run --all-files"), ["pre-commit run --all-files"]),
+    ((".pre-commit-config.yaml", "ruff check"), ["ruff check", "ruff format", "mypy", "lint-imports"]),
+    (("tests/test_killed.py", '"repro", *targets'), ["dvc repro (features|STAGE)"]),
+    (
+        ("tests/test_pipeline.py", '"exp", "run", *changed'),
+        ["dvc exp run", r"dvc exp run -S (finetune|train_scratch|evaluate)\.\w+=\S+"],
+    ),
+    (("tests/test_pipeline.py", '"params", "diff"'), ["dvc (metrics|params|plots) diff"]),
+    (("tests/test_pipeline.py", '"metrics", "show"'), ["dvc metrics show"]),
+    (("tests/test_pipeline.py", '"plots", "show"'), ["dvc plots show"]),
+    (
+        ("tests/test_pipeline.py", "predict.main"),
+        [r"python -m stages\.predict( my_dog\.jpg| holidays/ --model transfer_plain --json)?"],
+    ),
+    (("tests/pipeline_fixtures.py", '"checkout", "--with-deps"'), ["dvc (status|checkout)"]),
+    (("tests/pipeline_fixtures.py", '"commit"'), ["git commit -am Before"]),
+    (("tests/pipeline_fixtures.py", '"reset"'), [r"git checkout params\.yaml"]),
+    (
+        ("tests/test_docs.py", "def test_an_experiment_of_a_page_"),
+        [r"dvc exp run( -S (backbone\.\w+|data\.\w+|seed)=\S+)+"],
+    ),
+    (
+        ("tests/test_docs.py", "def test_a_queue_of_experiments_"),
+        ["dvc exp run --queue -S .*", "dvc queue .*", "dvc exp show .*", "dvc exp apply NAME"],
+    ),
+    (
+        ("tests/test_export.py", '"--model"'),
+        [r"python -m stages\.predict my_dog\.jpg --model models/exported/best\.onnx"],
+    ),
+    (("tests/test_export.py", "to_any_unzip"), [r"unzip -p models/exported/best\.tflite metadata\.json"]),
+    (
+        ("tests/test_export.py", '"artifacts", "get"'),
+        ["git tag .*", r"cd \.\./another_project", "dvc artifacts get .*"],
+    ),
+    (("tests/test_app.py", '"stages.app"'), [r"\.venv-app/bin/python -m stages\.app"]),
+    (("tests/test_tune.py", "tune.main"), [r"python -m stages\.tune transfer --trials \d+"]),
+    (
+        ("tests/test_remotes.py", "def share("),
+        ["dvc remote (add|modify) .*", "dvc push", "dvc pull( -d export report)?", "dvc add photos"],
+    ),
+    (("tests/test_ray.py", '"get-auth-token", "--generate"'), ["ray get-auth-token --generate"]),
+    (("tests/test_ray.py", '"start", *options'), ["export RAY_AUTH_MODE=token", "ray start .*"]),
+    (("tests/test_ray.py", "set_engine(write_params"), [r"dvc exp run -S compute\.engine=ray"]),
+]
+
+
+class Command(NamedTuple):
+    """A command of a page, without its comment."""
+
+    page: str
+    text: str
+
+    @property
+    def words(self) -> list[str]:
+        return shlex.split(self.text)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXTS[page], re.DOTALL | re.MULTILINE)
+
+
+def prose(page: str) -> str:
+    """A page without its blocks."""
+    return re.sub(r"^```.*?^```$", "", TEXTS[page], flags=re.DOTALL | re.MULTILINE)
+
+
+def inline_code(page: str) -> list[str]:
+    return [re.sub(r"\s+", " ", code) for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose(page))]
+
+
+def all_commands() -> list[Command]:
+    """Every line of a block of commands, and every command within a sentence."""
+    found = []
+    for page in PAGES:
+        lines = [line for block in blocks(page, "bash") for line in block.splitlines() if line.strip()]
+        found += [Command(page, shlex.join(shlex.split(line, comments=True))) for line in lines]
+        within = [code for code in inline_code(page) if re.match(rf"({PROGRAMS}) ", code) and "stages.NAME" not in code]
+        found += [Command(page, shlex.join(shlex.split(code))) for code in within]
+    return found
+
+
+COMMANDS = all_commands()
+
+
+def is_of(command: Command, patterns: list[str]) -> bool:
+    text = " ".join(f'"{word}"' if word == "slow or not slow" else word for word in command.words)
+    return any(re.fullmatch(pattern, text) for pattern in patterns)
+
+
+# Commands
+
+
+def test_every_command_is_run_by_a_test_or_by_ci():
+    patterns = [pattern for _, patterns in RUN_BY for pattern in patterns]
+    assert [command for command in COMMANDS if not is_of(command, patterns)] == []
+
+
+def test_who_is_said_to_run_a_command_does():
+    texts = {file: (ROOT / file).read_text() for (file, _), _ in RUN_BY if (ROOT / file).is_file()}
+    assert [who for who, _ in RUN_BY if who[1] not in texts.get(who[0], "")] == []
+
+
+def test_nobody_is_said_to_run_a_command_that_no_page_has():
+    patterns = [pattern for _, patterns in RUN_BY for pattern in patterns]
+    assert [pattern for pattern in patterns if not any(is_of(command, [pattern]) for command in COMMANDS)] == []
+
+
+def test_the_two_commands_of_the_readme_are_where_ci_takes_them_from():
+    section = TEXTS["README.md"].partition("\n## The two commands\n")[2].partition("\n## ")[0]
+    ends = [block.splitlines()[-1] for block in re.findall(r"^```bash\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)]
+    assert ends == ["dvc repro", "pytest"]
+
+
+OURS = {"app": app, "predict": predict, "tune": tune}
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if "-m stages." in each.text], ids=str)
+def test_a_command_of_ours_has_the_options_that_a_page_gives_it(command, monkeypatch):
+    _, module, *arguments = command.words[command.words.index("-m") :]
+    if module == "stages.predict" and not arguments:
+        return  # its name alone
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    OURS[module.removeprefix("stages.")].parse_arguments()
+
+
+def test_dvc_has_the_options_and_the_stages_that_the_pages_give_it():
+    stages = {*GRAPH["stages"], "STAGE", "photos"}
+    for command in COMMANDS:
+        if command.words[0] == "dvc":
+            arguments = get_main_parser().parse_args(command.words[1:])
+            targets = getattr(arguments, "targets", None) or []
+            assert [target for target in targets if target not in stages] == [], command
+
+
+def changes(command: Command) -> dict[str, object]:
+    """What a `dvc exp run` sets."""
+    words = command.words
+    pairs = [words[place + 1] for place, word in enumerate(words) if word == "-S"]
+    return {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in pairs)}
+
+
+EXPERIMENTS = [each for each in COMMANDS if each.text.startswith("dvc exp run -S") and "..." not in each.text]
+
+
+@pytest.mark.parametrize("command", EXPERIMENTS, ids=str)
+def test_an_experiment_of_a_page_has_valid_parameters_and_a_source_for_each_path(command, tmp_path, write_params):
+    changed = changes(command)
+    write_params(tmp_path / "params.yaml", **changed)
+    load_params(tmp_path / "params.yaml")
+    assert set(changed) <= set(RERUN)
+    (tmp_path / "repository").mkdir()
+    stages = read_changed(tmp_path / "repository", **changed)
+    made = {out for stage in stages.values() for out in stage.outs}
+    paths = {str(value) for key, value in changed.items() if key in {"data.source", "backbone.weights"}}
+    assert paths - {"PATH_TO_THE_FIVE_FOLDERS"} <= made
+
+
+@pytest.mark.slow
+def test_a_queue_of_experiments_is_shown_and_taken_over_by_the_commands_of_the_page(tmp_path):
+    """In a pipeline of one stage that trains nothing."""
+    repository = Repository(tmp_path)
+    (tmp_path / "stages/__init__.py").write_text("")
+    (tmp_path / "stages/score.py").write_text(
+        "import json, pathlib, yaml\n"
+        "dropout = yaml.safe_load(pathlib.Path('params.yaml').read_text())['transfer']['dropout']\n"
+        "for name in ('val', 'test'):\n"
+        "    pathlib.Path(f'metrics/{name}').mkdir(parents=True, exist_ok=True)\n"
+        "    pathlib.Path(f'metrics/{name}/it.json').write_text(json.dumps({'accuracy': dropout, 'ece': 0}))\n"
+    )
+    metrics = [{f"metrics/{name}/it.json": {"cache": False}} for name in ("val", "test")]
+    stage = {"cmd": "python -m stages.score", "params": ["transfer.dropout"], "metrics": metrics}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"score": stage}}))
+    (tmp_path / "data/dvc.yaml").unlink()
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    repository.dvc("repro")
+    repository.commit()
+
+    queue, start, status, show = (
+        next(each.words[1:] for each in COMMANDS if each.text.startswith(beginning))
+        for beginning in ("dvc exp run --queue", "dvc queue start", "dvc queue status", "dvc exp show")
+    )
+    try:
+        repository.dvc(*queue)
+        repository.dvc(*start)
+        deadline = time.monotonic() + 300
+        while (said := repository.dvc(*status).stdout).count("Success") < 2:
+            assert "Failed" not in said
+            assert time.monotonic() < deadline, said
+            time.sleep(1)
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "dvc", "queue", "stop", "--kill"],
+            cwd=tmp_path, env=repository.environment, capture_output=True, timeout=300,
+        )  # fmt: skip
+    table = repository.dvc(*show).stdout
+    head = next(line for line in table.splitlines() if "Experiment" in line)
+    assert "val/it.json:accuracy" in head.replace("metrics/", "")
+    assert [word for word in ("test", "ece", "State", "Created") if word in head] == []
+    assert "0.2" in table
+    wanted = re.search(r"\[([\w-]+)\][^\n]* 0\.2 ", table)
+    repository.dvc("exp", "apply", wanted[1])
+    assert repository.json("metrics/val/it.json")["accuracy"] == 0.2
+    assert yaml.safe_load((tmp_path / "params.yaml").read_text())["transfer"]["dropout"] == 0.2
+
+
+def test_the_one_snippet_of_python_is_in_the_page_that_its_test_reads():
+    assert [page for page in PAGES for _ in blocks(page, "python")] == ["docs/serving.md"]
+    assert '"docs/serving.md"' in (ROOT / "tests/test_export.py").read_text()
+
+
+# What runs again
+
+
+def keys(cell: str) -> set[str]:
+    """The keys of params.yaml that a cell names, as `finetune.*` but `finetune.layers`."""
+
+    def matching(names: list[str]) -> set[str]:
+        patterns = [re.escape(name).replace(r"\*", r"\w+") for name in names]
+        return {key for key in RERUN if any(re.fullmatch(pattern, key) for pattern in patterns)}
+
+    return matching(re.findall(r"`([\w.*]+)`", cell)) - matching(re.findall(r"but `([\w.*]+)`", cell))
+
+
+def stages_named(cell: str) -> set[str]:
+    if cell.startswith("all"):
+        return ALL - set(re.findall(r"\w+", cell.partition(" but ")[2]))
+    cell = cell.replace("*the end*", "evaluate, explain, report, convert, export")
+    names = re.sub(r", which .*", "", cell).split(", ")
+    found = {name: {stage for stage in ALL if stage in {name, f"{name}@plain", f"{name}@augmented"}} for name in names}
+    assert [name for name in names if not found[name]] == []
+    return set().union(*found.values())
+
+
+def reruns(page: str) -> list[tuple[str, str]]:
+    """The rows of the page's table."""
+    table = TEXTS[page].partition("| you change | these stages run |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    return [tuple(cell.strip(" |") for cell in line.split(" | ")) for line in table.splitlines()]
+
+
+def test_what_the_docs_say_runs_again_is_what_the_graph_says_for_every_parameter():
+    rows = reruns("docs/experiments.md")
+    said = {key: stages_named(stages) for changed, stages in rows for key in keys(changed)}
+    assert said == RERUN
+
+
+def test_what_the_readme_says_runs_again_is_what_the_docs_say():
+    said = {key: stages for changed, stages in reruns("README.md") for key in keys(changed)}
+    assert len(said) == 6
+    assert {key: ALL if "all" in stages else stages_named(stages) for key, stages in said.items()} == {
+        key: RERUN[key] for key in said
+    }
+
+
+# What is named is there
+
+
+def slugs(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "benchmarks/README.md", "tests/README.md"])
+def test_the_links_of_a_page_lead_somewhere(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match("https?:", link)]
+    lost = []
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        if not target.exists() or (anchor and anchor not in slugs(target.read_text(encoding="utf-8"))):
+            lost.append(link)
+    assert lost == []
+
+
+NOT_KEPT = {"photos", "photos.dvc", "tuning", ".venv", "stages/NAME.py", "models/<best>.keras", "~/.ray/auth_token"}
+NOT_KEPT |= {"metadata.json", "labels.txt", "best.onnx", "best.tflite", "best-float16.tflite", "data/stanford_dogs"}
+SUFFIXES = "csv|html|jinja|jpg|json|keras|lock|md|onnx|png|py|tflite|toml|txt|yaml"
+
+
+def paths_named(page: str) -> set[str]:
+    """Files and folders that a page names, in a sentence or at the beginning of a line of a tree."""
+    tree = [line.split("  ")[0] for block in blocks(page, "") for line in block.splitlines()]
+    named = {code.rstrip("/") for code in (*inline_code(page), *tree)}
+    paths = {name for name in named if re.fullmatch(rf"[\w.<>~*/-]+(/[\w.<>*-]+|\.({SUFFIXES}))", name)}
+    return {name for name in paths if "." in name or name.split("/")[0] in TOP}
+
+
+TOP = {path.name for path in ROOT.iterdir()} | {"core", "networks"}
+
+
+def is_there(name: str, outs: set[str]) -> bool:
+    places = (ROOT, ROOT / "stages/lib")
+    if "*" in name:
+        return any(ROOT.glob(name))
+    if any((place / name).exists() for place in places):
+        return True
+    below = [out for out in outs if f"{out}/".startswith(f"{name}/") or f"{name}/".startswith(f"{out}/")]
+    return bool(below)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_that_a_page_names_are_there_or_made_by_a_stage(page):
+    outs = {out for stage in STAGES.values() for out in stage.outs}
+    lost = []
+    for name in paths_named(page) - NOT_KEPT:
+        each = [name.replace("<model>", model) for model in MODELS] if "<model>" in name else [name]
+        if not all(is_there(path, outs) for path in each):
+            lost.append(name)
+    assert lost == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_parameters_that_a_page_names_are_in_params_yaml(page):
+    sections = "|".join(key for key, value in PARAMS.items() if isinstance(value, dict))
+    named = {code.partition(":")[0] for code in inline_code(page) if re.match(rf"({sections})\.[a-z_*]+(:|$)", code)}
+    named -= {"params.yaml", "evaluate.py"}
+    assert [name for name in named if name.removesuffix(".*") not in {*RERUN, *PARAMS}] == []
+
+
+def test_the_readme_has_a_line_for_each_package_and_contributing_has_their_order():
+    packages = {path.name for path in (ROOT / "stages/lib").iterdir() if (path / "__init__.py").exists()}
+    section = TEXTS["README.md"].partition("\n| package | what is in it |\n")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == sorted(packages)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each.get("containers") == ["stages.lib"])
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", TEXTS["CONTRIBUTING.md"], re.MULTILINE)
+    assert [sorted(re.findall(r"\w+", row)) for row in rows] == [sorted(layer.split(" | ")) for layer in layers]
+
+
+def test_the_readme_is_short_and_names_every_page():
+    assert len(TEXTS["README.md"].splitlines()) <= 200
+    assert [page for page in PAGES if page != "README.md" and f"({page})" not in TEXTS["README.md"]] == []
