@@ -5,8 +5,8 @@ Run     python -m benchmarks.ray_engine --photos FOLDER [--times 1 4] [--stages 
 
 A node has one processor. The cluster runs already when a stage starts, on a head without processors, where the stage
 itself is: so what a node takes and what the stage takes are told apart. Results are compared, byte by byte, with those
-of the engine local. features runs SqueezeNet over the photos and one view of each, predict the same network with a head
-that nobody trained over the photos as they are.
+of the engine local. features runs EfficientNet-Lite0 over the photos and one view of each, predict the same
+network with a head that nobody trained over the photos as they are.
 """
 
 import argparse
@@ -42,9 +42,13 @@ MADE = {
     "features": ["data/features", "data/activations"],
     "predict": ["printed"],
 }
-WEIGHTS = "data/weights/SqueezeNet-bundled.weights.h5"
+BACKBONE = "EfficientNetLite0"
+WEIGHTS = f"data/weights/{BACKBONE}-bundled.weights.h5"
 MODEL = "untrained.keras"
-OPTIONS = {"predict": ["photos", "--json", "--model", MODEL]}
+OPTIONS = {
+    "predict": ["photos", "--json", "--model", MODEL],
+    "sources.efficientnet_lite_weights": [BACKBONE],
+}
 
 
 def memory_below(pid: int) -> int:
@@ -101,11 +105,11 @@ def cluster_of(nodes: int) -> Iterator[tuple[str, dict[str, int]]]:
 
 
 def write_params(folder: Path, engine: str, address: str) -> None:
-    """Write params.yaml for photos in ``folder``/photos and SqueezeNet."""
+    """Write params.yaml for photos in ``folder``/photos and EfficientNet-Lite0."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["data"]["source"] = "photos"
     params["augment"]["copies"] = 1
-    params["backbone"] = {"name": "SqueezeNet", "weights": WEIGHTS}
+    params["backbone"] = {"name": BACKBONE, "weights": WEIGHTS}
     params["compute"] = {"engine": engine, "address": address}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
@@ -114,7 +118,7 @@ def write_model(folder: Path, breeds: list[str]) -> None:
     """Write a network with seeded weights in its head to ``folder``/`MODEL`."""
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     keras.utils.set_random_seed(params["seed"])
-    backbone = build_backbone("SqueezeNet", params["data"]["image_size"], folder / WEIGHTS)
+    backbone = build_backbone(BACKBONE, params["data"]["image_size"], folder / WEIGHTS)
     network = join(backbone, head_network(backbone.output_shape[-1], len(breeds), 512, 0.5))
     save_classifier(Classifier(network, sorted(breeds), params["data"]["resize"]), folder / MODEL)
 
@@ -187,7 +191,7 @@ def main() -> None:
             (folder / "stages").symlink_to(ROOT / "stages")
             write_copies(photos, folder / "photos", times)
             write_params(folder, "local", "auto")
-            for needed in ("sources.squeezenet_weights", "prepare", "augment"):
+            for needed in ("sources.efficientnet_lite_weights", "prepare", "augment"):
                 run_stage(folder, needed, {})
             write_model(folder, list(photos))
             found = []

@@ -54,31 +54,6 @@ def test_vgg16_sees_blue_green_red_minus_the_imagenet_mean():
     )
 
 
-def test_squeezenet_sees_blue_green_red_minus_the_mean_of_its_training():
-    backbone = build_backbone("SqueezeNet", 32)
-    seen = keras.Model(backbone.input, backbone.get_layer("conv1").input)
-    red = np.tile(np.array([255, 0, 0], np.uint8), (1, 32, 32, 1))
-    np.testing.assert_array_equal(seen.predict(red, verbose=0)[0, 0, 0], [0 - 104, 0 - 117, 255 - 123])
-
-
-@pytest.mark.parametrize(
-    ("side", "expected"),
-    [(227, [113, 56, 28, 14]), (52, [25, 12, 6, 3]), (32, [15, 7, 3, 1])],  # 227 as its authors' Caffe has it
-)
-def test_squeezenet_pools_as_caffe_does_and_lets_the_last_one_stick_out_over_the_edge(side, expected):
-    backbone = build_backbone("SqueezeNet", side)
-    pools = [backbone.get_layer(f"pool{number}") for number in (1, 3, 5)]
-    network = keras.Model(backbone.input, [x for pool in pools for x in (pool.input, pool.output)])
-    photo = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
-    maps = network.predict(photo, verbose=0)
-    for before, after in zip(maps[::2], maps[1::2], strict=True):
-        count = int(np.ceil((before.shape[1] - 3) / 2)) + 1
-        rows = np.stack([before[:, 2 * i : 2 * i + 3].max(axis=1) for i in range(count)], axis=1)
-        largest = np.stack([rows[:, :, 2 * i : 2 * i + 3].max(axis=2) for i in range(count)], axis=2)
-        np.testing.assert_array_equal(after, largest)
-    assert [maps[0].shape[1], *(after.shape[1] for after in maps[1::2])] == expected
-
-
 @pytest.mark.parametrize("name", BACKBONES)
 def test_cut_network_gives_the_outputs_and_gradients_of_the_whole(name, photos):
     model = build_classifier(name)
@@ -95,9 +70,20 @@ def test_cut_network_gives_the_outputs_and_gradients_of_the_whole(name, photos):
         np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_a_residual_network_is_cut_where_no_shortcut_passes():
-    model = build_classifier("ResNet50V2")
-    assert cut_of(model, 1).name == "conv5_block2_out"
+@pytest.mark.parametrize(
+    ("name", "layers", "expected"),
+    [
+        ("ResNet50V2", 1, "conv5_block2_out"),
+        ("EfficientNetLite0", 4, "block6d_add"),
+        ("EfficientNetLite0", 7, "block6c_add"),
+        ("EfficientNetLite1", 4, "block6e_add"),
+        ("EfficientNetLite2", 5, "block6d_add"),  # one layer of 6e trains, and its shortcut starts before it
+        ("EfficientNetLite2", 16, "block6a_project_bn"),
+    ],
+)
+def test_a_residual_network_is_cut_where_no_shortcut_passes(name, layers, expected):
+    model = build_classifier(name)
+    assert cut_of(model, layers).name == expected
 
 
 def test_vgg16_is_cut_below_its_fifth_block():
@@ -107,16 +93,9 @@ def test_vgg16_is_cut_below_its_fifth_block():
     assert cut_of(model, 13).name.startswith("add"), "the last step of the preprocessing"
 
 
-def test_squeezenet_is_cut_between_its_fire_modules():
-    model = build_classifier("SqueezeNet")
-    assert cut_of(model, 3).name == "fire8_concat"
-    assert cut_of(model, 6).name == "fire7_concat"
-    assert cut_of(model, 12).name == "pool5"
-    assert cut_of(model, 25).name.startswith("subtract"), "the last step of the preprocessing"
-
-
-def test_batch_norm_keeps_its_pretrained_statistics_while_the_last_layers_train():
-    model = build_classifier("ResNet50V2")
+@pytest.mark.parametrize("name", ["ResNet50V2", "EfficientNetLite0"])
+def test_batch_norm_keeps_its_pretrained_statistics_while_the_last_layers_train(name):
+    model = build_classifier(name)
     top = split_for_training(model, layers=3)
     top.get_layer("head_dropout").rate = 0.0
     statistics = [np.copy(v) for v in model.non_trainable_variables if "moving" in v.path]

@@ -46,7 +46,8 @@ ARTIFACTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
 CLOSE = {"onnx": 1e-5, "tflite": 1e-5, "tflite_float16": 2e-3}  # probabilities of an untrained network
 # but MobileNetV3Large, whose last maps are 1e-11 where nothing has trained it: too small for float16
 ALL_BACKBONES = [name for name in BACKBONES if name != "MobileNetV3Large"]
-WHOLE_BACKBONES = ALL_BACKBONES if os.environ.get("EXPORT_BACKBONES") == "all" else ["SqueezeNet"]
+LITE = ["EfficientNetLite0", *(pytest.param(f"EfficientNetLite{n}", marks=pytest.mark.slow) for n in (1, 2))]
+WHOLE_BACKBONES = ALL_BACKBONES if os.environ.get("EXPORT_BACKBONES") == "all" else LITE
 each_format = pytest.mark.parametrize("name", FILES)
 
 

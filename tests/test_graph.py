@@ -21,7 +21,7 @@ STAGES = read_stages(ROOT)
 ARCHIVE = "stanford_dogs_archive"  # declares no deps, so that no change of code downloads 794 MB again
 COMMANDS = {"stages/app.py", "stages/predict.py", "stages/tune.py"}  # of a person's, beside the graph
 NO_STAGES = {*COMMANDS, "stages/__init__.py", "stages/sources/__init__.py"}
-SHARED = {"stages/sources/download.py", "stages/sources/packages.py"}  # by sources, and no stages themselves
+SHARED = {f"stages/sources/{name}.py" for name in ("download", "packages", "pytorch_files")}  # and no stages themselves
 TRAINED = ["train_scratch@plain", "train_scratch@augmented", "transfer@plain", "transfer@augmented", "finetune"]
 
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "stages").rglob("*.py"))

@@ -112,7 +112,7 @@ def photos(tmp_path_factory, draw_photo):
     draw_photo(1, (64, 48)).save(root / "photos" / BREEDS[1] / "in two breeds.png")
     shutil.copyfile(root / "photos" / BREEDS[1] / "in two breeds.png", root / "photos" / BREEDS[0] / "the same.png")
     keras.utils.set_random_seed(1)
-    write_weights(build_backbone("SqueezeNet", 32), root / "random.weights.h5")
+    write_weights(build_backbone("EfficientNetLite0", 32), root / "random.weights.h5")
     return root
 
 
@@ -121,7 +121,7 @@ def set_engine(write_params, root, engine, address="auto"):
         root / "params.yaml",
         **{
             "data.source": "photos", "data.image_size": 32, "augment.copies": 1, "precision": "mixed_bfloat16",
-            "backbone.name": "SqueezeNet", "backbone.weights": "random.weights.h5",
+            "backbone.name": "EfficientNetLite0", "backbone.weights": "random.weights.h5",
             "compute.engine": engine, "compute.address": address,
         },
     )  # fmt: skip

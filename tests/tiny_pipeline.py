@@ -10,12 +10,12 @@ from pipeline_fixtures import ROOT, Repository
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS_PER_BREED = 16
 TINY = {"steps": 6, "validate_every": 3, "batch_size": 8}
-BACKBONE = "SqueezeNet"  # the smallest
+BACKBONE = "EfficientNetLite0"  # the smallest
 WEIGHTS = f"data/weights/{BACKBONE}-bundled.weights.h5"
 STAGES = [  # in which the whole pipeline runs on photos of one's own
     "prepare",
     "augment",
-    "data/dvc.yaml:squeezenet_weights",
+    f"data/dvc.yaml:efficientnet_lite_weights@{BACKBONE}",
     "features",
     "train_scratch@plain",
     "train_scratch@augmented",

@@ -69,7 +69,7 @@ def make(kind: str, dropout: float) -> tuple[keras.Model, keras.Model]:
     elif kind == "scratch":
         model = scratch_network(SIDE, 3, dropout)
     else:
-        backbone = build_backbone("SqueezeNet", 64)
+        backbone = build_backbone("EfficientNetLite0", 64)
         whole = join(backbone, head_network(backbone.output_shape[-1], 3, SETTINGS.dense_units, dropout))
         model = in_precision(whole, "float32", {"head_dropout": dropout})
         return model, split_for_training(model, 3)

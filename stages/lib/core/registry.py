@@ -20,7 +20,7 @@ class Family(NamedTuple):
 
 
 _KERAS = "keras.applications"
-_SQUEEZENET = "stages.lib.backbones.squeezenet"
+_LITE = "stages.lib.backbones.efficientnet_lite"
 BACKBONES = {
     "VGG16": Family(f"{_KERAS}:VGG16", f"{_KERAS}.vgg16:preprocess_input"),
     "VGG19": Family(f"{_KERAS}:VGG19", f"{_KERAS}.vgg19:preprocess_input"),
@@ -29,5 +29,7 @@ BACKBONES = {
     "EfficientNetV2B0": Family(f"{_KERAS}:EfficientNetV2B0", f"{_KERAS}.efficientnet_v2:preprocess_input"),
     "ConvNeXtTiny": Family(f"{_KERAS}:ConvNeXtTiny", f"{_KERAS}.convnext:preprocess_input"),
     "DenseNet121": Family(f"{_KERAS}:DenseNet121", f"{_KERAS}.densenet:preprocess_input"),
-    "SqueezeNet": Family(f"{_SQUEEZENET}:SqueezeNet", f"{_SQUEEZENET}:preprocess_input"),
+    "EfficientNetLite0": Family(f"{_LITE}:EfficientNetLite0", f"{_LITE}:preprocess_input"),
+    "EfficientNetLite1": Family(f"{_LITE}:EfficientNetLite1", f"{_LITE}:preprocess_input"),
+    "EfficientNetLite2": Family(f"{_LITE}:EfficientNetLite2", f"{_LITE}:preprocess_input"),
 }
