@@ -39,7 +39,7 @@ def test_each_of_several_networks_is_averaged_for_itself(network, photos):
 
 
 def test_a_network_may_have_operations_of_the_names_that_keras_gives_to_ours(photos):
-    """As SqueezeNet has in its preprocessing, which flips the colours."""
+    """As VGG16 may have in its preprocessing, which flips the colours."""
     keras.backend.clear_session()  # which counts names anew
     photo = keras.Input((32, 32, 3))
     twice = keras.ops.concatenate([photo, keras.ops.flip(photo, axis=-1)], axis=-1)
