@@ -1,0 +1,114 @@
+"""The terminal shows what the pipeline says, not what libraries say of themselves; what goes wrong comes through."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from PIL import Image
+from pipeline_fixtures import ROOT
+
+CHATTER = [
+    "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+    "I0000 00:00:1795567385.774979   21816 port.cc:153] oneDNN custom operations are on.",
+    "W0000 00:00:1795567385.774979   21816 gpu_device.cc:2365] Cannot dlopen some GPU libraries.",
+    "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",
+]
+WORTH_TELLING = [
+    "E0000 00:00:1795567385.774979   21816 some.cc:1] it failed",
+    "F0000 00:00:1795567385.774979   21816 cpu_feature_guard.cc:1] compiled to use AVX instructions",
+    "Traceback (most recent call last):",
+    "  a warning of Python's: INFO: of something",
+]
+# converts a network for all runtimes, and asks each of them about a photo, as two stages and a command do
+ALL_RUNTIMES = """
+    import sys
+    from pathlib import Path
+    from stages import predict
+    from stages.lib.core.classifier import Classifier
+    from stages.lib.exporting.about import About
+    from stages.lib.exporting.conversion import to_onnx, to_tflite
+    from stages.lib.exporting.exported import LABELLERS
+    from stages.lib.networks.classifiers import scratch_network
+    from stages.lib.networks.model_files import save_classifier
+
+    network = scratch_network(32, 2, dropout=0.1)
+    save_classifier(Classifier(network, ["Borzoi", "Corgi"], "crop"), Path("it.keras"))
+    about = About(model="it", keras_sha256="0", description="", breeds=["Borzoi", "Corgi"], resize="crop",
+                  threshold=None, views=1)
+    for name, content in (("it.onnx", to_onnx(network)), ("it.tflite", to_tflite(network))):
+        Path(name).write_bytes(LABELLERS[Path(name).suffix](content, about))
+    for name in ("it.keras", "it.onnx", "it.tflite"):
+        sys.argv = ["predict", "dog.png", "--model", name]
+        assert predict.main() == 0
+"""
+
+
+def run_python(script, folder, **options):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, **options)
+
+
+def test_converting_and_asking_in_every_runtime_tells_the_answers_and_nothing_else(tmp_path, write_params):
+    write_params(tmp_path / "params.yaml")
+    Image.new("RGB", (40, 32), "brown").save(tmp_path / "dog.png")
+    done = run_python(ALL_RUNTIMES, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = done.stdout.splitlines()
+    assert [line for line in told if not line.startswith("  ")] == ["dog.png"] * 3
+    assert sum("Borzoi" in line for line in told) == sum("Corgi" in line for line in told) == 3
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("", 0), ("sys.exit(3)", 3), ("os.abort()", -6), ("os.kill(os.getpid(), 9)", -9)]
+)
+def test_what_goes_wrong_comes_through_even_where_the_process_is_ended_at_once(tmp_path, end, code):
+    told = "".join(f"{line}\n" for pair in zip(CHATTER, WORTH_TELLING, strict=True) for line in pair)
+    script = f"""
+        import os, sys
+        from stages.lib.core.quiet import hushed
+        with hushed():
+            os.write(2, {told.encode()!r})
+            {end or "pass"}
+        print("after it", file=sys.stderr)
+    """
+    done = run_python(script, tmp_path)
+    assert done.returncode == code
+    assert done.stderr.splitlines() == WORTH_TELLING + ([] if end else ["after it"])
+
+
+def test_an_exception_keeps_its_traceback(tmp_path):
+    script = """
+        from stages.lib.core.quiet import hushed
+        with hushed():
+            raise ImportError("no such library")
+    """
+    done = run_python(script, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback") and done.stderr.endswith("ImportError: no such library\n")
+
+
+def test_without_stderr_nothing_is_sifted(tmp_path):
+    script = f"""
+        import os, subprocess, sys
+        os.close(2)
+        code = "from stages.lib.core.quiet import hushed\\nwith hushed(): print('done')"
+        subprocess.run([{sys.executable!r}, "-c", code], check=True)
+    """
+    assert run_python(script, tmp_path).stdout == "done\n"
+
+
+def test_tensorflow_is_imported_by_the_first_who_asks_for_it_and_only_then(tmp_path):
+    script = """
+        import sys
+        import stages
+        before = list(sys.modules)
+        import keras
+        import tensorflow
+        print("tensorflow" in before, tensorflow.__spec__.name, tensorflow.add(1, 2).numpy())
+    """
+    done = run_python(script, tmp_path)
+    assert (done.stdout, done.stderr) == ("False tensorflow 3\n", "")
