@@ -56,6 +56,12 @@ def _write_params(path, **changes):
     path.write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
 
 
+def slow_but(names, *quick):
+    """``names`` as parameters of a test, of which all but ``quick`` are slow."""
+    assert set(quick) <= set(names)
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 @pytest.fixture(scope="session")
 def root():
     return ROOT

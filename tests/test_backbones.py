@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from conftest import slow_but
 from PIL import Image
 
 from stages.features import run_frozen, write_frozen
@@ -20,6 +21,7 @@ from stages.lib.networks.classifiers import head_network, join
 from stages.lib.networks.model_files import Classifier, load_classifier, save_classifier
 
 SIDE = 64  # pixels
+QUICK = ("EfficientNetLite0", "MobileNetV3Large")  # the smallest
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def build_classifier(name: str) -> keras.Model:
     return join(backbone, head)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", slow_but(BACKBONES, *QUICK))
 def test_backbone_with_preprocessing_inside_equals_keras_network_on_preprocessed_photos(name, photos):
     backbone = build_backbone(name, SIDE)
     family = BACKBONES[name]
@@ -54,7 +56,7 @@ def test_vgg16_sees_blue_green_red_minus_the_imagenet_mean():
     )
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", slow_but(BACKBONES, *QUICK))
 def test_cut_network_gives_the_outputs_and_gradients_of_the_whole(name, photos):
     model = build_classifier(name)
     top = split_for_training(model, layers=3)
@@ -93,7 +95,7 @@ def test_vgg16_is_cut_below_its_fifth_block():
     assert cut_of(model, 13).name.startswith("add"), "the last step of the preprocessing"
 
 
-@pytest.mark.parametrize("name", ["ResNet50V2", "EfficientNetLite0"])
+@pytest.mark.parametrize("name", slow_but(["EfficientNetLite0", "ResNet50V2"], "EfficientNetLite0"))
 def test_batch_norm_keeps_its_pretrained_statistics_while_the_last_layers_train(name):
     model = build_classifier(name)
     top = split_for_training(model, layers=3)
@@ -109,7 +111,7 @@ def test_batch_norm_keeps_its_pretrained_statistics_while_the_last_layers_train(
         np.testing.assert_array_equal(before, now)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", slow_but(BACKBONES, *QUICK))
 def test_a_backbone_is_cached_trained_for_a_step_saved_and_read_back(name, photos, tmp_path):
     files = [tmp_path / f"{number}.png" for number in range(len(photos))]
     for photo, file in zip(photos, files, strict=True):
@@ -143,6 +145,7 @@ def test_more_layers_than_the_backbone_has_are_refused_with_their_number():
         last_layers(build_backbone("VGG16", 32).layers, 14)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_of_another_network_are_refused(tmp_path):
     write_weights(build_backbone("MobileNetV3Large", 32), tmp_path / "other.weights.h5")
     with pytest.raises(UserError, match=r"must be a .weights.h5 file of VGG16"):
@@ -160,7 +163,7 @@ def test_written_weights_are_read_back_exactly_at_any_image_size(tmp_path):
         np.testing.assert_array_equal(received, expected)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", slow_but(BACKBONES, "EfficientNetLite0"))
 def test_saved_classifier_comes_back_with_its_breeds_and_its_answers(name, photos, tmp_path):
     model = build_classifier(name)
     breeds = ["Ångström's", "Bolonka, white", "C", "D"]

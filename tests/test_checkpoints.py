@@ -1,9 +1,12 @@
 """A training that is stopped or killed goes on from its last look at val, and ends with the same bytes."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import yaml
+from conftest import slow_but
 from dvc.repo import Repo
 
 from stages.lib.core import paths
@@ -116,40 +119,52 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bytes(monkeypatch, case):
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What a training of a case gives that nobody disturbs, and the files that it makes; each is trained once."""
+
+    @functools.cache
+    def trained(case: str):
+        make, changes = CASES[case]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path_factory.mktemp("undisturbed"))
+            patch.delenv("DVC_STAGE", raising=False)
+            return train_and_write(make, SETTINGS.model_copy(update=changes)), made()
+
+    return trained
+
+
+@pytest.mark.parametrize("case", slow_but(CASES, "head"))
+def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bytes(monkeypatch, undisturbed, case):
     make, changes = CASES[case]
     settings = SETTINGS.model_copy(update=changes)
-    undisturbed = train_and_write(make, settings)
-    looks = len(undisturbed.history) - 1
-    expected = made()
+    whole, expected = undisturbed(case)
+    looks = len(whole.history) - 1
     if "stop" in case:
         assert looks < settings.looks
-        assert undisturbed.history["learning_rate"].iloc[-1] < 0.6 * settings.learning_rate
+        assert whole.history["learning_rate"].iloc[-1] < 0.6 * settings.learning_rate
     for look, step in [(0, 2), (1, 0), (3, 1), (looks - 1, 2)]:
         with monkeypatch.context() as patch, pytest.raises(KilledError):
             kill_after(patch, look, step)
             train_and_write(make, settings)
-        assert len(list(paths.CHECKPOINTS.iterdir())) == (look > 0)
+        assert len(list(paths.CHECKPOINTS.glob("*"))) == (look > 0)
     resumed = train_and_write(make, settings)
     assert made() == expected
-    assert resumed.history.equals(undisturbed.history)
+    assert resumed.history.equals(whole.history)
     assert list(paths.CHECKPOINTS.iterdir()) == []
 
 
-@pytest.mark.parametrize("case", ["head", "a learning rate that falls and a stop before the end"])
-def test_a_training_that_is_killed_before_its_model_is_saved_trains_no_further(monkeypatch, case):
+@pytest.mark.parametrize("case", slow_but(list(CASES)[:3:2], "head"))
+def test_a_training_that_is_killed_before_its_model_is_saved_trains_no_further(monkeypatch, undisturbed, case):
     make, changes = CASES[case]
     settings = SETTINGS.model_copy(update=changes)
-    train_and_write(make, settings)
-    expected = made()
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         patch.setattr("stages.lib.training.results.save_classifier", lambda *_: (_ for _ in ()).throw(KilledError))
         train_and_write(make, settings)
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoint, "on_train_batch_end", lambda *_: pytest.fail("trained further"))
         train_and_write(make, settings)
-    assert made() == expected
+    assert made() == undisturbed(case)[1]
 
 
 def test_a_training_of_other_params_starts_anew_and_leaves_what_was_kept(monkeypatch, capsys):
@@ -168,10 +183,8 @@ def test_a_training_of_other_params_starts_anew_and_leaves_what_was_kept(monkeyp
     assert list(paths.CHECKPOINTS.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"rubbish", None])
-def test_what_was_kept_and_is_damaged_costs_no_more_than_the_time(monkeypatch, capsys, content):
-    train_and_write(of_head, SETTINGS)
-    expected = made()
+@pytest.mark.parametrize("content", slow_but([b"", b"rubbish", None], None), ids=["empty", "rubbish", "cut short"])
+def test_what_was_kept_and_is_damaged_costs_no_more_than_the_time(monkeypatch, capsys, undisturbed, content):
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         kill_after(patch, 3, 0)
         train_and_write(of_head, SETTINGS)
@@ -180,7 +193,7 @@ def test_what_was_kept_and_is_damaged_costs_no_more_than_the_time(monkeypatch, c
     kept.write_bytes(whole[: len(whole) // 2] if content is None else content)
     train_and_write(of_head, SETTINGS)
     assert "can't be read" in capsys.readouterr().out
-    assert made() == expected
+    assert made() == undisturbed("head")[1]
 
 
 def test_nothing_is_kept_where_dvc_does_not_run_the_stage(monkeypatch):

@@ -1,7 +1,4 @@
-"""The best model in other formats: it answers as Keras' does, says what it is, and a damaged file is found out.
-
-With all backbones as a whole: EXPORT_BACKBONES=all pytest tests/test_export.py
-"""
+"""The best model in other formats: it answers as Keras' does, says what it is, and a damaged file is found out."""
 
 import hashlib
 import json
@@ -20,6 +17,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
+from conftest import slow_but
 from PIL import Image
 from pipeline_fixtures import ROOT, Repository
 
@@ -45,9 +43,7 @@ FILES = {name: each.file for name, each in exported.FORMATS.items()}
 ARTIFACTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
 CLOSE = {"onnx": 1e-5, "tflite": 1e-5, "tflite_float16": 2e-3}  # probabilities of an untrained network
 # but MobileNetV3Large, whose last maps are 1e-11 where nothing has trained it: too small for float16
-ALL_BACKBONES = [name for name in BACKBONES if name != "MobileNetV3Large"]
-LITE = ["EfficientNetLite0", *(pytest.param(f"EfficientNetLite{n}", marks=pytest.mark.slow) for n in (1, 2))]
-WHOLE_BACKBONES = ALL_BACKBONES if os.environ.get("EXPORT_BACKBONES") == "all" else LITE
+WHOLE_BACKBONES = [name for name in BACKBONES if name != "MobileNetV3Large"]
 each_format = pytest.mark.parametrize("name", FILES)
 
 
@@ -148,12 +144,13 @@ def beginning_of(name: str) -> keras.Model:
     return put_head_on(keras.Model(backbone.input, first.output))
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", slow_but(BACKBONES, "VGG16", "EfficientNetV2B0"))
 def test_a_backbone_takes_its_preprocessing_along(tmp_path, name):
     """The means that VGG16 and EfficientNet take off once became further inputs of the ONNX network."""
     check_that_all_formats_answer_alike(beginning_of(name), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WHOLE_BACKBONES)
 def test_a_whole_backbone_answers_as_in_keras(tmp_path, photos, name):
     keras.utils.set_random_seed(1)
@@ -163,7 +160,7 @@ def test_a_whole_backbone_answers_as_in_keras(tmp_path, photos, name):
     check_that_all_formats_answer_alike(put_head_on(keras.Model(backbone.input, scaled)), tmp_path)
 
 
-@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("use_bias", slow_but([True, False], True))
 def test_a_convolution_in_as_many_groups_as_channels_and_gelu_answer_as_in_keras(tmp_path, use_bias):
     """As ConvNeXt has them, with its GELU: tf2onnx can't look into what XLA compiles, and knows no such activation."""
     keras.utils.set_random_seed(1)
