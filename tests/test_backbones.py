@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from conftest import slow_but
 from PIL import Image
+from pipeline_fixtures import read_stages
 
 from stages.features import run_frozen, write_frozen
 from stages.finetune import split_for_training
@@ -217,5 +217,4 @@ def test_the_docs_tell_which_weights_there_are_for_each_backbone(root):
 
 def bundled_files(root) -> list[str]:
     """The names of the files of weights that stages of data/dvc.yaml take out of packages."""
-    stages = yaml.safe_load((root / "data" / "dvc.yaml").read_text())["stages"].values()
-    return [Path(out).name for stage in stages for out in stage["outs"] if "-bundled." in out]
+    return [Path(out).name for stage in read_stages(root).values() for out in stage.outs if "-bundled." in out]
