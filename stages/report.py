@@ -52,7 +52,7 @@ def main() -> None:
         **sections.suspicious_labels(read_csv(paths.PLOTS / "suspicious_labels.csv"), label_errors),
     }
     write_report(content, params)
-    print(f"{answer} See {paths.PLOTS / 'report.html'}")
+    print(f"report: {paths.PLOTS / 'report.html'}")
 
 
 if __name__ == "__main__":
