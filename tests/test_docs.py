@@ -54,7 +54,7 @@ RUN_BY = [
     (("tests/pipeline_fixtures.py", '"reset"'), [r"git checkout params\.yaml"]),
     (
         ("tests/test_docs.py", "def test_an_experiment_of_a_page_"),
-        [r"dvc exp run( -S (backbone\.\w+|data\.\w+|seed)=\S+)+"],
+        [r"dvc exp run( -S (backbone\.\w+|data\.\w+|seed|finetune\.layers)=\S+)+"],
     ),
     (
         ("tests/test_docs.py", "def test_a_queue_of_experiments_"),
