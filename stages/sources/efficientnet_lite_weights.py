@@ -80,7 +80,9 @@ def main() -> None:
     name = parser.parse_args().network
     backbone = build_backbone(name, image_size=32)
     set_packaged_weights(backbone, name)
-    write_weights(backbone, paths.WEIGHTS / f"{name}-bundled.weights.h5")
+    target = paths.WEIGHTS / f"{name}-bundled.weights.h5"
+    write_weights(backbone, target)
+    print(f"{name}'s weights of the package {PACKAGES[name][0]} in {target}")
 
 
 if __name__ == "__main__":

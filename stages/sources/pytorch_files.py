@@ -22,24 +22,24 @@ class _Storage(NamedTuple):
 
     dtype: str
     key: str
-    count: int
+    elements: int
 
 
 class _StandIn:
     """In place of what a pickle names; the attributes that it sets, PyTorch's versions of layers, are left out."""
 
-    def __setstate__(self, state: Any):
+    def __setstate__(self, state: Any) -> None:
         pass
 
 
-class _Dictionary(_StandIn, dict):
+class _Dictionary(_StandIn, dict[str, Any]):
     """In place of `collections.OrderedDict`."""
 
 
 class _Tensor(_StandIn):
     """In place of PyTorch's function that makes a tensor of a storage."""
 
-    def __init__(self, storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: Any):
+    def __init__(self, storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any):
         if not isinstance(storage, _Storage):
             raise ValueError(f"it has a {type(storage).__name__} in a storage's place")
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
@@ -76,12 +76,12 @@ class _TensorsOnly(pickle.Unpickler):
 def _read_storages(file: io.BytesIO, keys: list[str], storages: dict[str, _Storage]) -> dict[str, bytes]:
     elements = {}
     for key in keys:
-        size = storages[key].count * np.dtype(storages[key].dtype).itemsize
+        size = storages[key].elements * np.dtype(storages[key].dtype).itemsize
         count = int.from_bytes(file.read(8), "little")
         elements[key] = file.read(size)
-        if count != storages[key].count or len(elements[key]) != size:
+        if count != storages[key].elements or len(elements[key]) != size:
             raise ValueError(
-                f"its storage {key} should have {storages[key].count} elements. Received: {count}, "
+                f"its storage {key} should have {storages[key].elements} elements. Received: {count}, "
                 f"{len(elements[key])} bytes"
             )
     return elements
