@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
-from two_devices import CASES, SETTINGS
+from conftest import slow_but
+from two_devices import CASES, KILLED, SETTINGS
 
 from stages.lib.datasets.batches import shares_of_devices
 from stages.lib.datasets.pictures import read_picture
@@ -18,6 +19,7 @@ from stages.lib.networks.model_files import load_classifier
 from stages.lib.training.devices import all_devices, devices_for
 
 ROOT = Path(__file__).resolve().parent.parent
+QUICK = "head"
 ALIKE = [case for case in CASES if "dropout" not in case]
 LOSS = 5e-5  # largest difference between the losses of one device and two, relative
 # Between their weights, as a share of the largest one of the same array. AdamW makes steps of one size out of gradients
@@ -29,16 +31,18 @@ LOSSES = [1, 3]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """What `two_devices` left in its folder, and what it printed; a table of it with `pytest -s`."""
+def runs(request, tmp_path_factory):
+    """What `two_devices` left of its cases, and what it printed; a table of them with `pytest -s`."""
     folder = tmp_path_factory.mktemp("devices")
+    slow = any(item.get_closest_marker("slow") for item in request.session.items if item.path == Path(__file__))
+    cases = [*CASES, KILLED] if slow else [QUICK]
     done = subprocess.run(
-        [sys.executable, ROOT / "tests/two_devices.py"], cwd=folder, capture_output=True, text=True, timeout=1800,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        [sys.executable, ROOT / "tests/two_devices.py", *cases],
+        cwd=folder, capture_output=True, text=True, timeout=1800, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     print("\n| network | difference of loss | of weights | seconds a step, 1 device | 2 devices |")
-    for case in CASES:
+    for case in set(CASES) & set(cases):
         one, two = (read(folder, case, devices) for devices in (1, 2))
         rows = min(len(one["history"]), len(two["history"]))
         loss = relative(one["history"][:rows, LOSSES], two["history"][:rows, LOSSES])
@@ -63,7 +67,7 @@ def weight_difference(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) ->
     return max(float(np.abs(one[name] - two[name]).max()) / largest[name] for name in names)
 
 
-@pytest.mark.parametrize("case", ALIKE)
+@pytest.mark.parametrize("case", slow_but(ALIKE, QUICK))
 def test_two_devices_give_the_history_and_the_weights_of_one_to_rounding(runs, case):
     one, two = (read(runs[0], case, devices) for devices in (1, 2))
     assert one["history"].shape == two["history"].shape
@@ -74,7 +78,7 @@ def test_two_devices_give_the_history_and_the_weights_of_one_to_rounding(runs, c
     assert one["history"][-1, 1] != one["history"][0, 1], "nothing was trained"
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", slow_but(CASES, QUICK))
 def test_val_is_scored_right_on_two_devices_and_the_best_weights_are_kept(runs, case):
     two = read(runs[0], case, 2)
     assert len(two["labels"]) % SETTINGS.batch_size == 1, "or val needs no uneven shares"
@@ -84,6 +88,7 @@ def test_val_is_scored_right_on_two_devices_and_the_best_weights_are_kept(runs, 
     assert (two["said"].argmax(axis=1) == two["labels"]).mean() == pytest.approx(best[4], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_two_devices_lower_the_learning_rate_and_stop_where_one_does(runs):
     one, two = (read(runs[0], "head, stopped early", devices)["history"] for devices in (1, 2))
     assert two[-1, 0] < 80
@@ -91,6 +96,7 @@ def test_two_devices_lower_the_learning_rate_and_stop_where_one_does(runs):
     assert two[:, 3].argmin() < len(two) - 1, "the best look was the last one, or this shows nothing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in CASES if "dropout" in case])
 def test_with_dropout_two_devices_train_as_well_but_not_to_the_same_weights(runs, case):
     one, two = (read(runs[0], case, devices) for devices in (1, 2))
@@ -98,6 +104,7 @@ def test_with_dropout_two_devices_train_as_well_but_not_to_the_same_weights(runs
     assert weight_difference(one, two) > 0.05, "then docs/scaling.md may promise more"
 
 
+@pytest.mark.slow
 def test_a_training_on_two_devices_that_is_killed_goes_on_to_the_same_bytes(runs):
     folder, printed = runs
     assert "kept: 1" in printed
@@ -179,6 +186,7 @@ def run_on_devices(first_run, tmp_path_factory):
     return run_on
 
 
+@pytest.mark.slow
 # Rounding to 8 bits of bfloat16 is up to 0.004, relative; a history is written with 6 digits.
 @pytest.mark.parametrize(
     ("stage", "precision", "rounding"),

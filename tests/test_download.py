@@ -121,14 +121,16 @@ def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_whole_file_is_downloaded_and_nothing_else_is_left(server, destination, capsys):
+def test_whole_file_is_downloaded_and_nothing_else_is_left(server, destination, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     fetch(server, destination)
     assert files(destination.parent) == {"images.tar": CONTENT}
     assert server.ranges == [None]
     assert "images.tar: 100%" in capsys.readouterr().err
 
 
-def test_partial_file_is_resumed_from_its_end(server, destination, capsys):
+def test_partial_file_is_resumed_from_its_end(server, destination, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     keep(destination, CONTENT[:HALF])
     server.answer = ranged
     fetch(server, destination)

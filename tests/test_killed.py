@@ -19,6 +19,8 @@ import pytest
 from pipeline_fixtures import Repository, stages_run
 from tiny_pipeline import STAGES, new_repository, tiny_params
 
+pytestmark = pytest.mark.slow
+
 KILLS = int(os.environ.get("KILLS", "4"))
 AFTER_THE_STAGE = 1.2  # a moment may lie this far beyond a stage's seconds: where DVC saves its outputs
 RUNNING = "Running stage '"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import keras
 import pytest
+from conftest import slow_but
 
 from stages import predict
 from stages.lib.core.errors import run
@@ -81,7 +82,7 @@ def test_a_list_that_is_printed_piece_by_piece_is_what_json_would_make_of_it(cap
     assert capsys.readouterr().out == json.dumps(members, indent=2, ensure_ascii=False) + "\n"
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("unbuffered", slow_but(["", "1"], ""))
 def test_when_nobody_reads_on_it_ends_without_a_traceback(place, root, unbuffered):
     (place / "stages").symlink_to(root / "stages")
     process = subprocess.Popen(

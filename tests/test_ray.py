@@ -133,6 +133,7 @@ def free_port():
         return one.getsockname()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_parts")
 def test_all_three_give_the_same_bytes_on_a_cluster(
     cluster, photos, tmp_path, write_params, run_stage, contents, monkeypatch, capsys
@@ -178,6 +179,7 @@ def test_all_three_give_the_same_bytes_on_a_cluster(
     assert len(asked["ray"][2]) == 6, "a link to nowhere in a folder is none of its files"
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_costs_no_photo(engine, numbers, tmp_path):
     def kill_first(file):
         mark = tmp_path / f"{file.name}.mark"
@@ -201,6 +203,7 @@ def test_a_process_that_is_killed_costs_no_photo(engine, numbers, tmp_path):
     assert list((tmp_path / "shards").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_kills_whoever_reads_it_is_not_tried_for_ever(engine, numbers, tmp_path):
     def kill(file):
         if int(file.read_text()) == 3:
@@ -213,6 +216,7 @@ def test_what_kills_whoever_reads_it_is_not_tried_for_ever(engine, numbers, tmp_
         list(engine.batches(None, lambda _, files: map(kill, files), [numbers], 1))
 
 
+@pytest.mark.slow
 def test_a_node_that_is_lost_costs_no_photo(cluster, engine, numbers, tmp_path):
     import ray
 
@@ -250,6 +254,7 @@ def test_a_node_that_is_lost_costs_no_photo(cluster, engine, numbers, tmp_path):
         assert node not in cluster.list_all_nodes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [UserError("do this, not that"), OSError(errno.ENOSPC, "No space left on device", "x.png"), MemoryError("x.png")],
@@ -269,6 +274,7 @@ def test_what_goes_wrong_on_a_node_is_what_would_have_gone_wrong_here(engine, nu
             list(engine.batches(fail, lambda model, files: map(model, files), [numbers], 1))
 
 
+@pytest.mark.slow
 def test_a_node_that_does_not_see_a_photo_is_named(engine, numbers, tmp_path):
     here_alone = Path(f"/proc/self/task/{os.getpid()}/stat")  # a file that this process has and no other
     assert here_alone.exists()
@@ -279,11 +285,13 @@ def test_a_node_that_does_not_see_a_photo_is_named(engine, numbers, tmp_path):
     assert message.endswith(f", which can't read {here_alone}; the machine that asks can.")
 
 
+@pytest.mark.slow
 def test_a_node_that_does_not_see_the_repository_is_named(engine, numbers):
     with pytest.raises(UserError, match=r"which can't read /proc/self/task/.*; the machine that asks can"):
         engine.map(lambda _: 0, numbers, "test", Path(f"/proc/self/task/{os.getpid()}"))
 
 
+@pytest.mark.slow
 def test_a_node_with_another_version_is_named(engine, numbers, tmp_path, monkeypatch):
     from stages.lib.engines import ray_engine
 
@@ -293,6 +301,7 @@ def test_a_node_with_another_version_is_named(engine, numbers, tmp_path, monkeyp
         engine.map(lambda _: 0, numbers, "test", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
 def test_ctrl_c_leaves_no_process_of_a_cluster_that_a_stage_started_and_nothing_half_done(tmp_path, write_params):
     pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements/ray.txt")
@@ -326,6 +335,7 @@ def test_ctrl_c_leaves_no_process_of_a_cluster_that_a_stage_started_and_nothing_
     assert list((tmp_path / "data").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
 def test_an_address_without_a_cluster_is_one_line(photos, tmp_path, write_params, run_stage, capsys):
     pytest.importorskip("ray", reason="Ray is not installed: pip install -r requirements/ray.txt")
@@ -379,6 +389,7 @@ def with_a_token(environment, tmp_path, monkeypatch):  # noqa: ARG001
             node.communicate(timeout=60)
 
 
+@pytest.mark.slow
 def test_a_cluster_with_a_token_is_used_by_who_has_it_and_others_are_told(with_a_token, tmp_path):
     def ask(**environment):
         return subprocess.run(

@@ -19,7 +19,10 @@ from stages.lib.core.models import MODELS
 PHOTOGRAPHS = os.environ.get("DOG_PHOTOGRAPHS")
 GIB = 2**30
 
-pytestmark = pytest.mark.skipif(not PHOTOGRAPHS, reason="DOG_PHOTOGRAPHS names no folder of real photographs")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not PHOTOGRAPHS, reason="DOG_PHOTOGRAPHS names no folder of real photographs"),
+]
 
 
 @pytest.fixture(scope="module")

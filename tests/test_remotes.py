@@ -7,6 +7,8 @@ import shutil
 import pytest
 from pipeline_fixtures import ROOT, Repository, is_within, recording, stages_run
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "dogs"
 MISSING = "dvc-s3 and moto are not installed: pip install -r requirements/remotes.txt"
 

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 from PIL import Image
+from test_prepare import ODD_NAMES
 
 from stages.lib.core import paths
 from stages.lib.core.models import MODELS
 from stages.lib.core.params import load_params
+from stages.lib.core.splits import SPLITS
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.scores import classification_report, compute_scores
 from stages.lib.reporting import charts, report, score_charts, sections, sheets
@@ -172,6 +174,13 @@ def test_report_of_many_breeds_folds_what_is_long(tmp_path, monkeypatch):
     assert "<details" not in written(tmp_path, monkeypatch)
 
 
+def test_a_long_name_on_the_page_may_be_cut_between_its_words(tmp_path, monkeypatch):
+    (photo,) = report_content()["worst"]
+    page = written(tmp_path, monkeypatch, worst=[photo | {"actual": "soft-coated_wheaten", "photo": "a/b_c.jpg"}])
+    assert "soft-<wbr>coated_<wbr>wheaten" in page
+    assert "a/<wbr>b_c.jpg" in page
+
+
 @pytest.fixture
 def pictures(tmp_path, monkeypatch, draw_photo):
     """Two prepared training photos of each of two breeds, and when called, as many views of each as are asked for."""
@@ -229,6 +238,31 @@ def test_a_sheet_shows_a_photo_of_each_breed_beside_its_views_or_alone_where_the
     for row, breed in zip(shown(figure), "AB", strict=True):
         views = [sheets.VIEWS / f"{breed}/1.jpg.{copy}.png" for copy in range(copies)]
         np.testing.assert_array_equal(row, [read(path) for path in (sheets.TRAIN / f"{breed}/1.jpg.png", *views)])
+
+
+ANY_NAMES = ["Costs $5", "$x^^2$", "NA", "null", "1", "2", "_x", "a&b <i>", *ODD_NAMES]
+
+
+@pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
+@pytest.mark.parametrize("breeds", [ANY_NAMES[:8], ANY_NAMES[8:20], ANY_NAMES[20:]], ids=["few", "odd", "odder"])
+def test_a_breed_may_have_any_name_on_a_chart(tmp_path, draw_photo, breeds):
+    """Dollars, for one, are not taken for mathematics."""
+    draw_photo(1, (32, 32)).save(tmp_path / "it.png")
+    photos = pd.DataFrame([(breed, split, 9) for breed in breeds for split in SPLITS])
+    recalls = pd.DataFrame([(model, breed, 0.5) for model in MODELS for breed in breeds])
+    places = np.arange(len(breeds))
+    figures = {
+        "balance.png": charts.class_balance(photos.set_axis(["breed", "split", "photos"], axis=1)),
+        "sheet.jpg": charts.contact_sheet({breed: [tmp_path / "it.png"] for breed in breeds}, "Title"),
+        "confusion.png": score_charts.confusion(places, places, breeds, "title"),
+        "recall.png": score_charts.recalls(recalls.set_axis(["model", "breed", "recall"], axis=1), "9 test photos"),
+    }
+    for name, figure in figures.items():
+        charts.save(figure, tmp_path / name)
+        with Image.open(tmp_path / name) as image:
+            assert np.asarray(image.convert("RGB")).std() > 5
+    labels = [label.get_text() for label in figures["confusion.png"].axes[0].get_yticklabels()]
+    assert labels == breeds
 
 
 def test_a_chart_of_photos_has_a_bar_for_each_breed_and_split():

@@ -1,5 +1,6 @@
 """The same photos and params give the same prepared data, views and features, whatever else is different."""
 
+import functools
 import os
 import random
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 from stages.lib.backbones.build import build_backbone, write_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-STAGES = ("prepare", "augment", "features")
+QUICK, WHOLE = ("prepare", "augment"), ("prepare", "augment", "features")
+SLOW = pytest.mark.slow
 MADE = ("data", "metrics", "plots")
 
 
@@ -37,7 +39,7 @@ def run_in(source, tmp_path_factory, write_params, contents):
     """Run the three stages in a checkout of its own, and give the bytes of all that they make but the seconds."""
     photos, weights = source
 
-    def run(order=sorted, cores=None, precision="float32", more=None, **environment):
+    def run(stages, order=sorted, cores=None, precision="float32", more=None, **environment):
         checkout = tmp_path_factory.mktemp("checkout")
         for name in order(photos):
             path = checkout / "photos" / name
@@ -47,12 +49,12 @@ def run_in(source, tmp_path_factory, write_params, contents):
             (checkout / "photos" / name).write_bytes(content)
         changes = {"data.source": "photos", "data.image_size": 64, "augment.copies": 2, "precision": precision}
         write_params(checkout / "params.yaml", **changes, **{"backbone.weights": str(weights)})
-        for stage in STAGES:
-            subprocess.run(
-                [sys.executable, "-m", f"stages.{stage}"], cwd=checkout, check=True, capture_output=True, timeout=600,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
-                preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
-            )  # fmt: skip
+        program = "\n".join(f"from stages import {stage}; {stage}.main()" for stage in stages)
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=checkout, check=True, capture_output=True, timeout=600,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+            preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
+        )  # fmt: skip
         return {
             name: content for name, content in contents(checkout).items()
             if name.startswith(MADE) and not name.startswith("metrics/costs/")
@@ -63,7 +65,7 @@ def run_in(source, tmp_path_factory, write_params, contents):
 
 @pytest.fixture(scope="module")
 def first(run_in):
-    return run_in()
+    return functools.cache(run_in)
 
 
 def differing(one, other):
@@ -74,20 +76,34 @@ def shuffled(names):
     return random.Random(1).sample(sorted(names), len(names))
 
 
-def test_another_checkout_order_of_files_and_hash_seed_give_the_same_bytes(first, run_in):
-    assert len(first) > 100
-    assert {"data/features/plain/train.npy", "data/prepared/refused.csv"} <= first.keys()
-    assert differing(first, run_in(order=shuffled, PYTHONHASHSEED="1")) == []
-    assert differing(first, run_in(order=lambda names: sorted(names)[::-1], PYTHONHASHSEED="12345")) == []
+def backwards(names):
+    return sorted(names)[::-1]
 
 
+@pytest.mark.parametrize(
+    ("stages", "order", "hash_seed"),
+    [
+        (QUICK, shuffled, "1"),
+        *(pytest.param(WHOLE, *each, marks=SLOW) for each in ((shuffled, "1"), (backwards, "12345"))),
+    ],
+    ids=["before the network", "shuffled", "backwards"],
+)
+def test_another_checkout_order_of_files_and_hash_seed_give_the_same_bytes(first, run_in, stages, order, hash_seed):
+    made = first(stages)
+    assert len(made) > 100
+    assert "data/prepared/refused.csv" in made
+    assert stages == QUICK or "data/features/plain/train.npy" in made
+    assert differing(made, run_in(stages, order=order, PYTHONHASHSEED=hash_seed)) == []
+
+
+@SLOW
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core only")
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_one_thread_and_two_give_the_same_bytes(run_in, precision):
     cores = sorted(os.sched_getaffinity(0))[:2]
     one, two = (
         run_in(
-            cores=set(cores[:count]), precision=precision, OMP_NUM_THREADS=str(count),
+            WHOLE, cores=set(cores[:count]), precision=precision, OMP_NUM_THREADS=str(count),
             TF_NUM_INTRAOP_THREADS=str(count), TF_NUM_INTEROP_THREADS=str(count),
         )
         for count in (1, 2)
@@ -99,11 +115,12 @@ def test_a_photo_more_moves_one_other_of_its_breed_at_most_and_changes_no_other_
     first, run_in, draw_photo, tmp_path
 ):
     draw_photo(500, (150, 130)).save(tmp_path / "new.jpg")
-    more = run_in(more={"Cairn/new.jpg": (tmp_path / "new.jpg").read_bytes()})
+    before = first(QUICK)
+    more = run_in(QUICK, more={"Cairn/new.jpg": (tmp_path / "new.jpg").read_bytes()})
     pictures, more_pictures = (
         {name.split("/", 3)[3]: (name.split("/")[2], content) for name, content in made.items()
          if name.startswith("data/prepared/") and name.endswith(".png")}
-        for made in (first, more)
+        for made in (before, more)
     )  # fmt: skip
     assert more_pictures.keys() - pictures.keys() == {"Cairn/new.jpg.png"}
     moved = {name for name in pictures if pictures[name][0] != more_pictures[name][0]}
@@ -112,7 +129,7 @@ def test_a_photo_more_moves_one_other_of_its_breed_at_most_and_changes_no_other_
     assert [name for name in pictures if pictures[name][1] != more_pictures[name][1]] == []
     views, more_views = (
         {name: content for name, content in made.items() if name.startswith("data/augmented/") and ".png" in name}
-        for made in (first, more)
+        for made in (before, more)
     )
     gone_or_new = {name.split("/", 3)[3].rsplit(".", 2)[0] + ".png" for name in views.keys() ^ more_views.keys()}
     assert gone_or_new <= moved | {"Cairn/new.jpg.png"}
