@@ -112,3 +112,45 @@ def test_tensorflow_is_imported_by_the_first_who_asks_for_it_and_only_then(tmp_p
     """
     done = run_python(script, tmp_path)
     assert (done.stdout, done.stderr) == ("False tensorflow 3\n", "")
+
+
+def test_two_threads_that_are_hushed_at_once_and_a_child_that_lives_on_hold_nobody_up(tmp_path):
+    done = run_python(
+        """
+        import subprocess, sys, threading, time
+        from stages.lib.core.quiet import hushed
+
+        def speak(number):
+            with hushed():
+                time.sleep(0.2)
+                print(f"INFO: chatter {number}", file=sys.stderr)
+
+        threads = [threading.Thread(target=speak, args=[number]) for number in range(3)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        with hushed():
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+        child.kill()
+        print("to be told", file=sys.stderr)
+        """,
+        tmp_path,
+        timeout=25,
+    )
+    assert (done.returncode, done.stderr) == (0, "to be told\n")
+
+
+def test_where_stderr_is_closed_all_goes_on(tmp_path):
+    done = run_python(
+        """
+        import os, sys
+        os.close(2)
+        sys.stderr = None
+        from stages.lib.core.progress import Progress
+        from stages.lib.core.quiet import hushed
+        with hushed(), Progress(total=1) as bar:
+            bar.update()
+        print("done")
+        """,
+        tmp_path,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n")

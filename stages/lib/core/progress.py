@@ -25,8 +25,10 @@ class Progress(tqdm):  # type: ignore[type-arg]  # tqdm takes none when it runs
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
-        self._in_log = not sys.stderr.isatty()
-        if not self._in_log:
+        self._in_log = sys.stderr is None or not sys.stderr.isatty()
+        if sys.stderr is None:  # closed: there is nobody to tell
+            kwargs = {**kwargs, "disable": True}
+        elif not self._in_log:
             kwargs = {"mininterval": 1, **kwargs}
         else:
             kwargs = {"mininterval": EVERY, "delay": EVERY, "miniters": 1, "bar_format": LINE, **kwargs}

@@ -7,12 +7,14 @@ import importlib.util
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 # how C++ begins a line that says nothing went wrong: Abseil (TensorFlow, XLA, CUDA), then TensorFlow Lite
 CHATTER = r"(WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:|INFO: )"
+LAST_WORDS = 2.0  # seconds that they may take
 SIEVE = """
 import re, sys
 for line in sys.stdin.buffer:
@@ -22,42 +24,65 @@ for line in sys.stdin.buffer:
 """
 
 
+_LOCK = threading.RLock()  # stderr is the process' own: one thread at a time may take it elsewhere
+
+
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
     """Within the block, take `CHATTER` out of what is written to stderr, by C++ too.
 
-    Another process does it, so that the last words of this one are told even where C++ ends it.
+    Another process does it, so that the last words of this one are told even where C++ ends it. Where none can be
+    started, or stderr is closed, nothing is taken out.
     """
-    if sys.stderr is None:  # as where a shell closed it
-        yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    sieve = subprocess.Popen(
-        [sys.executable, "-ISc", SIEVE, CHATTER],
-        stdin=subprocess.PIPE,
-        stdout=kept,
-        start_new_session=True,  # or Ctrl-C would end it, too
-    )
-    with sieve:
+    with _LOCK:
+        try:
+            kept, sieve = _start_sieve()
+        except (OSError, AttributeError):  # stderr is closed, or there are too many files or processes
+            yield
+            return
         assert sieve.stdin is not None
         os.dup2(sieve.stdin.fileno(), 2)
         try:
             yield
         finally:
-            sys.stderr.flush()
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)
+            sieve.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # as long as a child of this process writes to it
+                sieve.wait(LAST_WORDS)
+
+
+def _start_sieve() -> tuple[int, subprocess.Popen[bytes]]:
+    """Give a copy of stderr, and a process that writes to it what is left of its standard input."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        return kept, subprocess.Popen(
+            [sys.executable, "-ISc", SIEVE, CHATTER],
+            stdin=subprocess.PIPE,
+            stdout=kept,
+            start_new_session=True,  # or Ctrl-C would end it, too
+        )
+    except OSError:
+        os.close(kept)
+        raise
 
 
 class _TensorFlowFinder(importlib.abc.MetaPathFinder):
     """Finds TensorFlow as others do, and has it imported `hushed`."""
 
+    _asks = False
+
     def find_spec(self, name: str, *_: Any) -> importlib.machinery.ModuleSpec | None:
-        if name != "tensorflow":
+        if name != "tensorflow" or self._asks:
             return None
-        sys.meta_path.remove(self)  # its work is done, and the next line would ask it again
-        spec = importlib.util.find_spec(name)
+        self._asks = True  # the others, and not itself again
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asks = False
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
 

@@ -32,7 +32,8 @@ STATE = {  # of the callbacks that have any, what changes while they train
 def hash_stage(address: str) -> str:
     """Hash all that a stage of dvc.yaml, such as "transfer@plain", depends on.
 
-    That is params, files as DVC hashes them, precision, how many devices train it, and `PACKAGES`.
+    The stage's file may stand before its name, as DVC has it where it is called in another folder.
+    What it depends on: params, files as DVC hashes them, precision, how many devices train it, and `PACKAGES`.
     """
     versions = [importlib.metadata.version(package) for package in PACKAGES]
     precision = keras.config.dtype_policy().name  # which `precision: auto` chose on this machine
@@ -40,7 +41,7 @@ def hash_stage(address: str) -> str:
     with Repo() as repo:
         deps = [
             [dep.def_path, dep.read_params() if isinstance(dep, ParamsDependency) else dep.get_hash().value]
-            for dep in repo.stage.load_one(name=address).deps
+            for dep in repo.stage.load_one(name=address.rpartition(":")[2]).deps
         ]
     return hashlib.sha256(json.dumps([*versions, precision, devices, *deps]).encode()).hexdigest()[:32]
 
