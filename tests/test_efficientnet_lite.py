@@ -47,6 +47,19 @@ def test_a_network_sees_red_green_blue_around_zero(name):
     np.testing.assert_array_equal(seen.predict(colour, verbose=0)[0, 0, 0], [1, 0, -127 / 128])
 
 
+def test_first_weights_follow_from_the_seed_and_differ_from_layer_to_layer():
+    made = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        made.append(build_backbone("EfficientNetLite0", 32))
+    first, again, other = (
+        [layer.kernel.numpy() for layer in network.layers if hasattr(layer, "kernel")] for network in made
+    )
+    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not any(np.array_equal(one, two) for one, two in zip(first, other, strict=True))
+    assert len({kernel.tobytes() for kernel in first}) == len(first) == 49
+
+
 def test_weights_to_start_from_are_refused():
     with pytest.raises(ValueError, match=r"has no weights here to start from\. Received: weights='imagenet'"):
         efficientnet_lite.EfficientNetLite0(weights="imagenet")

@@ -15,7 +15,10 @@ from keras import layers
 
 STEM, TOP = 32, 1280  # channels, in each of the networks
 CLASSES = 1000  # ImageNet's
-INITIALIZER = keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
+INITIALIZER = {  # settings, of which each layer makes one of its own: it has one seed for good
+    "class_name": "VarianceScaling",
+    "config": {"scale": 2.0, "mode": "fan_out", "distribution": "untruncated_normal"},
+}
 
 
 class Stage(NamedTuple):
