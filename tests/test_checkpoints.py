@@ -24,6 +24,8 @@ SETTINGS = Transfer(
     label_smoothing=0.1, validate_every=3, patience=4, dense_units=16,
 )  # fmt: skip
 NAME = "transfer_plain"
+SLOW = pytest.mark.slow
+KILLS = [(0, 2), (1, 0), (3, 1), (-1, 2)]  # after how many looks at val, the last counting from the end, and steps
 
 
 class KilledError(Exception):
@@ -134,8 +136,11 @@ def undisturbed(tmp_path_factory):
     return trained
 
 
-@pytest.mark.parametrize("case", slow_but(CASES, "head"))
-def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bytes(monkeypatch, undisturbed, case):
+@pytest.mark.parametrize(
+    ("case", "kills"),
+    [("head", KILLS[1:3]), *(pytest.param(case, KILLS, marks=SLOW) for case in CASES)],
+)
+def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bytes(monkeypatch, undisturbed, case, kills):
     make, changes = CASES[case]
     settings = SETTINGS.model_copy(update=changes)
     whole, expected = undisturbed(case)
@@ -143,7 +148,8 @@ def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bytes(monk
     if "stop" in case:
         assert looks < settings.looks
         assert whole.history["learning_rate"].iloc[-1] < 0.6 * settings.learning_rate
-    for look, step in [(0, 2), (1, 0), (3, 1), (looks - 1, 2)]:
+    for place, step in kills:
+        look = place % looks
         with monkeypatch.context() as patch, pytest.raises(KilledError):
             kill_after(patch, look, step)
             train_and_write(make, settings)

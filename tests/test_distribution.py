@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
-from conftest import slow_but
-from two_devices import CASES, KILLED, SETTINGS
+from two_devices import CASES, SETTINGS
 
 from stages.lib.datasets.batches import shares_of_devices
 from stages.lib.datasets.pictures import read_picture
@@ -19,7 +18,6 @@ from stages.lib.networks.model_files import load_classifier
 from stages.lib.training.devices import all_devices, devices_for
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = "head"
 ALIKE = [case for case in CASES if "dropout" not in case]
 LOSS = 5e-5  # largest difference between the losses of one device and two, relative
 # Between their weights, as a share of the largest one of the same array. AdamW makes steps of one size out of gradients
@@ -31,18 +29,16 @@ LOSSES = [1, 3]
 
 
 @pytest.fixture(scope="module")
-def runs(request, tmp_path_factory):
+def runs(tmp_path_factory):
     """What `two_devices` left of its cases, and what it printed; a table of them with `pytest -s`."""
     folder = tmp_path_factory.mktemp("devices")
-    slow = any(item.get_closest_marker("slow") for item in request.session.items if item.path == Path(__file__))
-    cases = [*CASES, KILLED] if slow else [QUICK]
     done = subprocess.run(
-        [sys.executable, ROOT / "tests/two_devices.py", *cases],
+        [sys.executable, ROOT / "tests/two_devices.py"],
         cwd=folder, capture_output=True, text=True, timeout=1800, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     print("\n| network | difference of loss | of weights | seconds a step, 1 device | 2 devices |")
-    for case in set(CASES) & set(cases):
+    for case in CASES:
         one, two = (read(folder, case, devices) for devices in (1, 2))
         rows = min(len(one["history"]), len(two["history"]))
         loss = relative(one["history"][:rows, LOSSES], two["history"][:rows, LOSSES])
@@ -67,7 +63,8 @@ def weight_difference(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) ->
     return max(float(np.abs(one[name] - two[name]).max()) / largest[name] for name in names)
 
 
-@pytest.mark.parametrize("case", slow_but(ALIKE, QUICK))
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ALIKE)
 def test_two_devices_give_the_history_and_the_weights_of_one_to_rounding(runs, case):
     one, two = (read(runs[0], case, devices) for devices in (1, 2))
     assert one["history"].shape == two["history"].shape
@@ -78,7 +75,8 @@ def test_two_devices_give_the_history_and_the_weights_of_one_to_rounding(runs, c
     assert one["history"][-1, 1] != one["history"][0, 1], "nothing was trained"
 
 
-@pytest.mark.parametrize("case", slow_but(CASES, QUICK))
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_val_is_scored_right_on_two_devices_and_the_best_weights_are_kept(runs, case):
     two = read(runs[0], case, 2)
     assert len(two["labels"]) % SETTINGS.batch_size == 1, "or val needs no uneven shares"

@@ -11,7 +11,6 @@ from PIL import Image
 
 from stages import explain
 from stages.lib.core.classifier import Classifier
-from stages.lib.inference.grad_cam import grad_cam
 from stages.lib.networks.model_files import save_classifier
 from stages.lib.reporting import sections
 
@@ -85,12 +84,3 @@ def test_heat_is_of_the_network_as_it_is_saved(folder, run_stage):
     (folder / "metrics/evaluate.json").write_text(json.dumps({"best": "scratch_plain", "views": 2}))
     assert run_stage(explain.main, folder) == 0
     assert (folder / "data/explained/heat.npy").read_bytes() == once
-
-
-def test_grad_cam_is_what_is_kept(folder, run_stage):
-    assert run_stage(explain.main, folder) == 0
-    network = keras.saving.load_model(folder / "models/scratch_plain.keras", compile=False)
-    photos = pd.read_csv(folder / "data/explained/photos.csv", keep_default_na=False)
-    pictures = np.stack([np.asarray(Image.open(folder / f"data/prepared/test/{name}.png")) for name in photos["photo"]])
-    classes = np.array([BREEDS.index(breed) for breed in photos["predicted"]])
-    np.testing.assert_array_equal(np.load(folder / "data/explained/heat.npy"), grad_cam(network, pictures, classes))

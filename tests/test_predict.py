@@ -72,6 +72,15 @@ def test_json_is_one_list_of_all_answers_in_order(monkeypatch, capsys):
     assert "not read: photos/40 no photo.png: " in err
 
 
+@pytest.mark.parametrize(("terminal", "told"), [(False, True), (True, False)], ids=["a file", "a terminal"])
+@pytest.mark.usefixtures("place")
+def test_a_bar_tells_how_far_it_is_where_the_answers_do_not(monkeypatch, capsys, terminal, told):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert call(monkeypatch) == 1
+    assert (f"| {PHOTOS + 1}/{PHOTOS + 1} [" in capsys.readouterr().err) == told
+
+
 @pytest.mark.parametrize("members", [[], [{"photo": "a\u2028b\nc", "breeds": []}], [{"a": [1, 2]}, {"b": {"c": None}}]])
 def test_a_list_that_is_printed_piece_by_piece_is_what_json_would_make_of_it(capsys, members):
     printed = predict.JsonList()

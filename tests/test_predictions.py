@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from conftest import slow_but
 from keras import layers
 from PIL import Image
 
@@ -31,14 +32,31 @@ def on_backbone(backbone: keras.Model, seed: int) -> keras.Model:
     return join(backbone, head_network(backbone.output.shape[-1], 3, 8, 0.5))
 
 
+def small_backbone() -> keras.Model:
+    """Three convolutions, one of them with a shortcut around it."""
+    photo = keras.Input((32, 32, 3), name="photo")
+    x = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(photo))
+    x = layers.Add()([x, layers.Conv2D(8, 3, padding="same", activation="relu")(x)])
+    return keras.Model(photo, layers.Conv2D(16, 3, strides=2, name="top_conv")(x))
+
+
+BACKBONES = {"small": (small_backbone, 3), "EfficientNetLite0": (lambda: build_backbone("EfficientNetLite0", 32), 33)}
+
+
+@pytest.fixture(scope="module", params=slow_but(BACKBONES, "small"))
+def kind(request) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def networks() -> list[keras.Model]:
+def networks(kind) -> list[keras.Model]:
     """A small CNN, two heads on the same backbone, and one on a copy of it whose last layers were trained on."""
     keras.utils.set_random_seed(1)
-    backbone = build_backbone("EfficientNetLite0", 32)
+    backbone = BACKBONES[kind][0]()
     trained_on = keras.models.clone_model(backbone)
     trained_on.set_weights(backbone.get_weights())
-    trained_on.get_layer("top_conv").kernel.assign_add(0.01 * np.ones((1, 1, 320, 1280), np.float32))
+    kernel = trained_on.get_layer("top_conv").kernel
+    kernel.assign_add(0.01 * np.ones(kernel.shape, np.float32))
     return [scratch_network(32, 3, 0.1), on_backbone(backbone, 2), on_backbone(trained_on, 3), on_backbone(backbone, 4)]
 
 
@@ -59,10 +77,10 @@ def test_joined_networks_give_the_very_bits_that_each_gives_alone_in_the_order_o
     assert len({found.tobytes() for found in together}) == 4
 
 
-def test_what_is_equal_runs_once_and_what_was_trained_on_runs_again(networks):
+def test_what_is_equal_runs_once_and_what_was_trained_on_runs_again(networks, kind):
     joined = join_networks(networks)
     convolutions = [layer for layer in joined.layers if isinstance(layer, layers.Conv2D)]
-    assert len(convolutions) == 4 + 33 + 1  # of the CNN, of EfficientNet-Lite0, and the one that differs
+    assert len(convolutions) == 4 + BACKBONES[kind][1] + 1  # of the CNN, of the backbone, and the one that differs
 
 
 def test_no_more_than_a_few_batches_of_pictures_are_in_memory(networks, files, monkeypatch):

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from stages.lib.core import progress
 from stages.lib.core.parallel import in_parallel
 from stages.lib.core.progress import Progress
 
@@ -78,7 +77,3 @@ def test_work_in_parallel_tells_how_far_it_is(monkeypatch):
     monkeypatch.setattr(sys, "stderr", stderr)
     assert in_parallel(str, range(5), what="names") == list("01234")
     assert "names: 100%|" in stderr.getvalue()
-
-
-def test_the_seconds_between_two_lines_are_those_that_are_documented():
-    assert progress.EVERY == 10

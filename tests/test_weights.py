@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from conftest import slow_but
 
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core import paths
@@ -38,7 +39,10 @@ BUNDLES += [
 ]
 
 
-@pytest.fixture(params=BUNDLES, ids=[bundle.made for bundle in BUNDLES])
+IDS = [bundle.made for bundle in BUNDLES]
+
+
+@pytest.fixture(params=BUNDLES, ids=IDS)
 def bundle(request, monkeypatch) -> Bundle:
     """Each of `BUNDLES`, whose main may be called."""
     monkeypatch.setattr(sys, "argv", ["stage", *request.param.arguments])
@@ -65,6 +69,7 @@ def test_bundled_weights_give_the_activations_of_the_network_that_they_come_from
     np.testing.assert_allclose(network.predict(photo, verbose=0), expected, rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.parametrize("bundle", slow_but(BUNDLES, *BUNDLES[:2]), ids=IDS, indirect=True)
 def test_bundled_weights_are_the_same_bytes_each_time(tmp_path, monkeypatch, bundle):
     content = []
     for run in "ab":
