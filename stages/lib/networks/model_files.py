@@ -39,6 +39,9 @@ def load_classifier(path: Path) -> Classifier:
     try:
         with zipfile.ZipFile(path) as archive:
             metadata = json.loads(archive.read(METADATA))
+            damaged = archive.testzip()  # Keras looks into it in a way in which Python from 3.13 on checks nothing
+        if damaged is not None:
+            raise ValueError(f"{damaged} in it is damaged")
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
         classifier = Classifier(network, metadata["breeds"], metadata["resize"])
         if network.output_shape != (None, len(classifier.breeds)):
