@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 # by what they take, so that the two processes end at about the same time
-LONGEST = ["test_pipeline.py"]
+LONGEST = [
+    f"test_{name}.py"
+    for name in ("pipeline", "export", "tune", "training", "backbones", "checkpoints", "data_size", "efficientnet_lite")
+]
 
 
 def pytest_collection_modifyitems(items):

@@ -70,16 +70,15 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
     return folder
 
 
-def write_exported(network: keras.Model, path: Path, weights: str = "float32", **changes: object) -> None:
-    """Convert and label a network, as the two stages do; ``changes`` are of what there is to know of it."""
-    to = conversion.to_onnx if path.suffix == ".onnx" else lambda network: conversion.to_tflite(network, weights)
+def write_exported(network: bytes, path: Path, **changes: object) -> None:
+    """Label a converted network, as the stage does; ``changes`` are of what there is to know of it."""
     about = About(
         model="scratch_plain", keras_sha256="0", description=describe(SIDE, BREEDS, "crop", 1), breeds=BREEDS,
         resize="crop", threshold=THRESHOLD, views=1,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # pydantic of what it does not check
-        path.write_bytes(exported.LABELLERS[path.suffix](to(network), about.model_copy(update=changes)))
+        path.write_bytes(exported.LABELLERS[path.suffix](network, about.model_copy(update=changes)))
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +114,13 @@ def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> N
     darker = (noise // np.arange(1, 5).reshape(4, 1, 1, 1)).astype(np.uint8)
     expected = classifier.network.predict_on_batch(darker)
     assert np.ptp(expected, axis=0).max() > 0.01, "all the same: this would find no fault"
+    converted = {
+        "onnx": conversion.to_onnx(classifier.network),
+        "tflite": conversion.to_tflite(classifier.network),
+        "tflite_float16": conversion.to_tflite(classifier.network, weights="float16"),
+    }
     for name, file in FILES.items():
-        write_exported(classifier.network, folder / file, "float16" if name.endswith("float16") else "float32")
+        write_exported(converted[name], folder / file)
         found = exported.load_exported(folder / file).classifier.network.predict_on_batch(darker)
         assert np.abs(found - expected).max() < CLOSE[name], name
 
@@ -337,10 +341,9 @@ def test_probabilities_that_are_no_numbers_are_another_answer_and_no_tie():
 
 
 def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
-    tmp_path, draw_photo, run_stage, monkeypatch, capsys, contents
+    made, tmp_path, run_stage, monkeypatch, capsys, contents
 ):
-    folder = make_folder(tmp_path, draw_photo, untrained())
-    assert [run_stage(stage.main, folder) for stage in (convert, export)] == [0, 0]
+    folder = shutil.copytree(made, tmp_path / "again", ignore=shutil.ignore_patterns("params.yaml"))
     convert_to_onnx = convert.to_onnx
 
     def convert_another(network):
@@ -348,7 +351,11 @@ def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
         another.set_weights([*network.get_weights()[:-1], np.array([0, 0, 1e3], np.float32)])
         return convert_to_onnx(another)
 
+    def as_before(_network, weights="float32"):
+        return (made / "data/converted" / FILES["tflite" if weights == "float32" else "tflite_float16"]).read_bytes()
+
     monkeypatch.setattr(convert, "to_onnx", convert_another)
+    monkeypatch.setattr(convert, "to_tflite", as_before)
     assert run_stage(convert.main, folder) == 0
     before = contents(folder)
     capsys.readouterr()
@@ -406,9 +413,9 @@ def test_predict_takes_an_exported_model_which_needs_nothing_beside_it(
 
 
 def test_predict_says_of_an_exported_model_without_a_threshold_that_it_is_never_sure(
-    tmp_path, root, draw_photo, monkeypatch, capsys
+    made, tmp_path, root, draw_photo, monkeypatch, capsys
 ):
-    write_exported(untrained(), tmp_path / "it.onnx", threshold=None)
+    write_exported((made / "data/converted/best.onnx").read_bytes(), tmp_path / "it.onnx", threshold=None)
     (tmp_path / "params.yaml").symlink_to(root / "params.yaml")
     draw_photo(1).save(tmp_path / "dog.png")
     monkeypatch.chdir(tmp_path)
@@ -511,9 +518,9 @@ def test_models_of_others_are_told_what_they_lack(made, tmp_path, complaint):
     [({"breeds": "Cairn"}, "breeds"), ({"resize": "stretch"}, "resize"), ({"threshold": "high"}, "threshold")],
 )
 @pytest.mark.parametrize("file", ["it.onnx", "it.tflite"])
-def test_an_exported_model_whose_metadata_do_not_fit_is_one_clear_line(tmp_path, complaint, file, change, told):
+def test_an_exported_model_whose_metadata_do_not_fit_is_one_clear_line(made, tmp_path, complaint, file, change, told):
     path = tmp_path / file
-    write_exported(untrained(), path, **change)
+    write_exported((made / f"data/converted/best{path.suffix}").read_bytes(), path, **change)
     assert told in complaint(path)
 
 
