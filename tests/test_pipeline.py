@@ -509,6 +509,11 @@ def test_a_change_to_augment_leaves_the_plain_models_alone(experiment):
 
 
 @pytest.mark.slow
+def test_a_change_to_the_layers_that_train_again_leaves_the_features_of_all_heads_as_they_are(experiment):
+    assert experiment(**{"finetune.layers": 2}) == {"features"} | AFTER_FINETUNE
+
+
+@pytest.mark.slow
 def test_a_change_to_the_averaged_views_trains_nothing_and_changes_the_answers(repository, experiment):
     before = read_predictions(repository, "transfer_plain")
     ran = experiment(**{"evaluate.views": 2})
