@@ -106,6 +106,15 @@ def test_an_exported_model_gives_the_probabilities_of_keras_for_any_number_of_ph
     assert found.about.threshold == THRESHOLD
 
 
+def predict_with_rounded_weights(network: keras.Model, photos: np.ndarray) -> np.ndarray:
+    """What Keras answers where every weight is rounded to float16, which the layers of a deep network add up."""
+    weights = network.get_weights()
+    network.set_weights([weight.astype(np.float16).astype(np.float32) for weight in weights])
+    rounded = network.predict_on_batch(photos)
+    network.set_weights(weights)
+    return rounded
+
+
 def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> None:
     """Export a network, and ask it and what was written about photos that are the darker the later they come."""
     save_classifier(Classifier(network, BREEDS, "crop"), folder / "it.keras")
@@ -119,10 +128,12 @@ def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> N
         "tflite": conversion.to_tflite(classifier.network),
         "tflite_float16": conversion.to_tflite(classifier.network, weights="float16"),
     }
+    rounding = np.abs(predict_with_rounded_weights(classifier.network, darker) - expected).max()
+    close = CLOSE | {"tflite_float16": max(CLOSE["tflite_float16"], 2 * rounding)}  # batch norms are folded in first
     for name, file in FILES.items():
         write_exported(converted[name], folder / file)
         found = exported.load_exported(folder / file).classifier.network.predict_on_batch(darker)
-        assert np.abs(found - expected).max() < CLOSE[name], name
+        assert np.abs(found - expected).max() < close[name], name
 
 
 def test_averaged_views_are_part_of_each_exported_model(tmp_path, draw_photo, run_stage, photos):
