@@ -122,7 +122,6 @@ def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> N
     noise = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3))
     darker = (noise // np.arange(1, 5).reshape(4, 1, 1, 1)).astype(np.uint8)
     expected = classifier.network.predict_on_batch(darker)
-    assert np.ptp(expected, axis=0).max() > 0.01, "all the same: this would find no fault"
     converted = {
         "onnx": conversion.to_onnx(classifier.network),
         "tflite": conversion.to_tflite(classifier.network),
@@ -130,6 +129,7 @@ def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> N
     }
     rounding = np.abs(predict_with_rounded_weights(classifier.network, darker) - expected).max()
     close = CLOSE | {"tflite_float16": max(CLOSE["tflite_float16"], 2 * rounding)}  # batch norms are folded in first
+    assert np.ptp(expected, axis=0).max() > 5 * max(close.values()), "all the same: this would find no fault"
     for name, file in FILES.items():
         write_exported(converted[name], folder / file)
         found = exported.load_exported(folder / file).classifier.network.predict_on_batch(darker)

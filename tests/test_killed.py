@@ -1,6 +1,6 @@
 """`dvc repro` is killed in the middle of every stage, or stopped with Ctrl-C, and goes on to the same results.
 
-In full: KILLS=30 pytest -s tests/test_killed.py
+In full: KILLS=30 pytest -s -m slow tests/test_killed.py
 """
 
 import contextlib
