@@ -17,34 +17,33 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.photographs import write_drawn
-from benchmarks.pipeline import Clone
+from benchmarks.pipeline import Clone, alone, bundled
 
 BREEDS = [f"breed_{number:03}" for number in range(120)]
-SETTINGS = {
-    ("data", "image_size"): "64",
-    ("augment", "copies"): "1",
-    ("backbone", "name"): "EfficientNetLite0",
-    ("backbone", "weights"): "data/weights/EfficientNetLite0-bundled.weights.h5",
-    ("train_scratch", "steps"): "60",
-    ("train_scratch", "validate_every"): "30",
-    ("transfer", "steps"): "100",
-    ("transfer", "validate_every"): "50",
-    ("finetune", "steps"): "40",
+BACKBONE = "EfficientNetLite0"
+CHANGES = {
+    **alone(bundled(BACKBONE, 64, 4)),
+    "augment.copies": 1,
+    "train_scratch.steps": 60,
+    "train_scratch.validate_every": 30,
+    "transfer.steps": 100,
+    "transfer.validate_every": 50,
+    "finetune.steps": 40,
 }
 STAGES = (
-    "sources.efficientnet_lite_weights EfficientNetLite0",
+    f"sources.efficientnet_lite_weights {BACKBONE}",
     "prepare",
     "augment",
-    "features",
+    f"features {BACKBONE}",
     "train_scratch plain",
     "train_scratch augmented",
-    "transfer plain",
-    "transfer augmented",
-    "finetune",
+    f"transfer {BACKBONE} plain",
+    f"transfer {BACKBONE} augmented",
+    f"finetune {BACKBONE}",
     "data_size",
     "label_errors",
     "predictions scratch",
-    "predictions pretrained",
+    f"predictions {BACKBONE}",
     "evaluate",
     "explain",
     "report",
@@ -73,9 +72,7 @@ def measure(photos: int) -> pd.DataFrame:
     """One row a stage: ``seconds`` and ``MiB``, with ``photos`` a breed."""
     with tempfile.TemporaryDirectory() as folder:
         write_drawn(BREEDS, Path(folder) / "photos", photos)
-        clone = Clone(Path(folder) / "clone", Path(folder) / "photos")
-        for (section, key), value in SETTINGS.items():
-            clone.set(section, key, value)
+        clone = Clone(Path(folder) / "clone", Path(folder) / "photos", CHANGES)
         rows = {}
         for stage in STAGES:
             rows[stage] = run_stage(clone.folder, stage)

@@ -3,13 +3,15 @@
 Where that is many times the rate at which the stage trains, training waits for arithmetic and not for data. The files
 were read or written a moment ago, so the system has them in memory, as in a run of the pipeline.
 
-Alone   python -m benchmarks.input, in a folder where `dvc repro` has run; prints JSON
+Alone   python -m benchmarks.input, in a folder where `dvc repro` has run; prints JSON, of `main_backbone`
 """
 
 import json
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,14 +19,14 @@ import tensorflow as tf
 from stages.lib.core import paths
 from stages.lib.core.arrays import Rows
 from stages.lib.core.params import Training, load_params
-from stages.lib.datasets.batches import picture_batches, training_batches
+from stages.lib.datasets.batches import training_batches
 from stages.lib.datasets.features import read_features
-from stages.lib.datasets.pictures import decode_pictures, find_pictures
+from stages.lib.datasets.pictures import decode_pictures, find_pictures, picture_batches
 
 STEPS = 100
 
 
-def rate(batches: tf.data.Dataset) -> float:
+def rate(batches: Iterable[Any]) -> float:
     """Pictures a second of ``batches``, read to their end."""
     start = time.perf_counter()
     count = sum(len(batch[0] if isinstance(batch, tuple) else batch) for batch in batches)
@@ -40,18 +42,20 @@ def training_input(inputs: Rows, settings: Training) -> tf.data.Dataset:
 def main() -> None:
     """Measure, and print JSON on the last line."""
     params = load_params()
+    name = params.main_backbone
+    features = paths.FEATURES / name / "augmented"
     files, _ = find_pictures(paths.PREPARED / "train", paths.AUGMENTED / "augmented")
     with tempfile.TemporaryDirectory() as folder:
         decoded = Path(folder) / "train.npy"
         start = time.perf_counter()
-        decode_pictures(files, decoded)
+        decode_pictures(files, decoded, params.train_scratch.image_size)
         decoding = len(files) / (time.perf_counter() - start)
         rates = {
-            "features": rate(picture_batches(files, 32)),
+            "features": rate(picture_batches(files, 32, params.backbones[name].image_size)),
             "train_scratch, decoding": decoding,
             "train_scratch": rate(training_input(Rows(decoded), params.train_scratch)),
-            "transfer": rate(training_input(read_features(paths.FEATURES / "augmented", "train")[0], params.transfer)),
-            "finetune": rate(training_input(read_features(paths.ACTIVATIONS, "train")[0], params.finetune)),
+            "transfer": rate(training_input(read_features(features, "train")[0], params.transfer)),
+            "finetune": rate(training_input(read_features(paths.ACTIVATIONS / name, "train")[0], params.finetune)),
         }
     print(json.dumps(rates))
 

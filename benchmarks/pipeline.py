@@ -1,6 +1,5 @@
 """`dvc repro` in a clone of this repository, watched: seconds and peak memory of each stage."""
 
-import json
 import os
 import re
 import subprocess
@@ -8,31 +7,55 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psutil
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL = 0.2  # seconds
 DVC = [sys.executable, "-m", "dvc"]
 
 
+def bundled(network: str, image_size: int, finetune_layers: int) -> dict[str, Any]:
+    """A section of `backbones` in params.yaml, with weights that come with pip."""
+    weights = f"data/weights/{network}-bundled.weights.h5"
+    return {"network": network, "weights": weights, "image_size": image_size, "finetune_layers": finetune_layers}
+
+
+VGG16 = bundled("VGG16", 128, 3)
+
+
+def alone(backbone: dict[str, Any]) -> dict[str, Any]:
+    """The changes of params.yaml that leave one of `backbones`, and pictures no larger than it takes them."""
+    name, size = backbone["network"], backbone["image_size"]
+    sizes = {"data.image_size": size, "train_scratch.image_size": min(size, 128)}
+    return {"backbones": {name: backbone}, "main_backbone": name, **sizes}
+
+
+def write_params(folder: Path, changes: dict[str, Any]) -> None:
+    """Write params.yaml to ``folder``, with other values for keys such as "data.source"."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        *section, name = key.split(".")
+        (params[section[0]] if section else params)[name] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
 class Clone:
-    """A clone of what is committed, with an empty cache and its own ``data.source``."""
+    """A clone of what is committed, with an empty cache, and its own ``data.source`` and other params."""
 
-    def __init__(self, folder: Path, source: Path):
+    def __init__(self, folder: Path, source: Path, changes: dict[str, Any]):
         self.folder = folder
+        self._changes = {"data.source": str(source.resolve()), **changes}
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-        self.set("data", "source", json.dumps(str(source.resolve())))
+        self.set({})
 
-    def set(self, section: str, key: str, value: str) -> None:
-        """Change one line of params.yaml."""
-        params = self.folder / "params.yaml"
-        pattern = rf"(?ms)^({section}:\n(?:  .*?\n)*?  {key}: )\S+"
-        text, count = re.subn(pattern, lambda match: match[1] + value, params.read_text(encoding="utf-8"))
-        if count != 1:
-            raise ValueError(f"params.yaml has {count} lines for {section}.{key}")
-        params.write_text(text, encoding="utf-8")
+    def set(self, changes: dict[str, Any]) -> None:
+        """Change params.yaml further, see `write_params`."""
+        self._changes |= changes
+        write_params(self.folder, self._changes)
 
     def repro(self, what: str) -> pd.DataFrame:
         """Run `dvc repro`: one row a stage that ran (stage, seconds, memory in MiB) and one for all of it, "total".

@@ -26,15 +26,14 @@ from typing import Any
 import keras
 import pandas as pd
 import psutil
-import yaml
 
 from benchmarks.photographs import read_photos, write_copies
+from benchmarks.pipeline import ROOT, alone, bundled, write_params
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core.classifier import Classifier
 from stages.lib.networks.classifiers import head_network, join
 from stages.lib.networks.model_files import save_classifier
 
-ROOT = Path(__file__).resolve().parents[1]
 POLL = 0.2  # seconds
 NODE = {"object_store_memory": 200 * 1024**2, "include_dashboard": False}
 MADE = {
@@ -42,12 +41,13 @@ MADE = {
     "features": ["data/features", "data/activations"],
     "predict": ["printed"],
 }
-BACKBONE = "EfficientNetLite0"
-WEIGHTS = f"data/weights/{BACKBONE}-bundled.weights.h5"
+NETWORK = "EfficientNetLite0"
+BACKBONE = bundled(NETWORK, 128, 4)
 MODEL = "untrained.keras"
 OPTIONS = {
+    "features": [NETWORK],
     "predict": ["photos", "--json", "--model", MODEL],
-    "sources.efficientnet_lite_weights": [BACKBONE],
+    "sources.efficientnet_lite_weights": [NETWORK],
 }
 
 
@@ -104,23 +104,19 @@ def cluster_of(nodes: int) -> Iterator[tuple[str, dict[str, int]]]:
         cluster.shutdown()
 
 
-def write_params(folder: Path, engine: str, address: str) -> None:
+def set_engine(folder: Path, engine: str, address: str) -> None:
     """Write params.yaml for photos in ``folder``/photos and EfficientNet-Lite0."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["data"]["source"] = "photos"
-    params["augment"]["copies"] = 1
-    params["backbone"] = {"name": BACKBONE, "weights": WEIGHTS}
-    params["compute"] = {"engine": engine, "address": address}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    compute = {"engine": engine, "address": address}
+    write_params(folder, {**alone(BACKBONE), "data.source": "photos", "augment.copies": 1, "compute": compute})
 
 
 def write_model(folder: Path, breeds: list[str]) -> None:
     """Write a network with seeded weights in its head to ``folder``/`MODEL`."""
-    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    keras.utils.set_random_seed(params["seed"])
-    backbone = build_backbone(BACKBONE, params["data"]["image_size"], folder / WEIGHTS)
+    keras.utils.set_random_seed(1)
+    size = BACKBONE["image_size"]
+    backbone = build_backbone(NETWORK, size, folder / BACKBONE["weights"])
     network = join(backbone, head_network(backbone.output_shape[-1], len(breeds), 512, 0.5))
-    save_classifier(Classifier(network, sorted(breeds), params["data"]["resize"]), folder / MODEL)
+    save_classifier(Classifier(network, sorted(breeds), "crop", size), folder / MODEL)
 
 
 def run_stage(folder: Path, stage: str, nodes: dict[str, int]) -> tuple[float, dict[str, float]]:
@@ -153,7 +149,7 @@ def measure(folder: Path, stages: list[str], nodes: int) -> Iterator[dict[str, A
 
     def rows(address: str, pids: dict[str, int]) -> Iterator[dict[str, Any]]:
         for stage in stages:
-            write_params(folder, "ray" if nodes else "local", address)
+            set_engine(folder, "ray" if nodes else "local", address)
             seconds, memory = run_stage(folder, stage, pids)
             a_node = [value for name, value in memory.items() if name != "stage"]
             yield {
@@ -190,7 +186,7 @@ def main() -> None:
             folder = Path(place)
             (folder / "stages").symlink_to(ROOT / "stages")
             write_copies(photos, folder / "photos", times)
-            write_params(folder, "local", "auto")
+            set_engine(folder, "local", "auto")
             for needed in ("sources.efficientnet_lite_weights", "prepare", "augment"):
                 run_stage(folder, needed, {})
             write_model(folder, list(photos))

@@ -1,10 +1,11 @@
 """Measure the pipeline beside the notebook's recipe, Keras' guide and what the machine can do, on the same photos.
 
-    python -m benchmarks.run --photos FOLDER [--only limits settings pipeline notebook guide growth] [--growth 1 4 16]
+    python -m benchmarks.run --photos FOLDER [--only PART ...] [--growth 1 4 16]
 
-FOLDER has one sub-folder a breed; without it the drawn sample is measured. Each part runs in processes of its own, one
-after the other, so leave the machine alone meanwhile. The pipeline that is measured is what Git has of it. Each part's
-table goes to the screen and to benchmarks/results.csv as soon as it is there; benchmarks/README.md has what they mean.
+FOLDER has one sub-folder a breed; without it the drawn sample is measured. PART is one of `PARTS` below; each runs in
+processes of its own, one after the other, so leave the machine alone meanwhile. The pipeline that is measured is what
+Git has of it, with VGG16 at 128 pixels alone, as in the recipes, but for the part backbones. Each part's table goes to
+the screen and to benchmarks/results.csv as soon as it is there; benchmarks/README.md has what they mean.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.photographs import read_photos, write_copies, write_splits
-from benchmarks.pipeline import ROOT, Clone
+from benchmarks.pipeline import ROOT, VGG16, Clone, alone, bundled
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError
 from stages.lib.core.outputs import whole_file
@@ -35,6 +36,7 @@ PARTS = {  # and how their rows begin
     "limits": "limits",
     "settings": "settings",
     "pipeline": "pipeline",
+    "backbones": "backbones",
     "notebook": "notebook",
     "guide": "Keras' guide",
     "growth": "growth",
@@ -50,6 +52,12 @@ SETTINGS = {  # what the field tries: other options of benchmarks.limits, anothe
     "bfloat16, batches of 64": (["mixed_bfloat16", "--batch-size", "64"], {}),
     "bfloat16, batches of 128": (["mixed_bfloat16", "--batch-size", "128"], {}),
     "float32, without oneDNN": (["float32"], {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+}
+RUNS: dict[str, dict[str, Any]] = {  # of the part backbones, each with its changes of params.yaml
+    "VGG16 alone": alone(VGG16),
+    "EfficientNetLite0 alone": alone(bundled("EfficientNetLite0", 224, 4)),
+    "EfficientNetLite2 alone": alone(bundled("EfficientNetLite2", 260, 4)),
+    "default": {},
 }
 Row = tuple[str, Any, str, Any]  # part, what, unit, value
 
@@ -99,25 +107,37 @@ def measure_settings(weights: Path) -> Iterator[Row]:
             yield f"settings: {name}", network["what"], "pictures/s", network["pictures/s"]
 
 
+def rows_of(part: str, stages: pd.DataFrame) -> Iterator[Row]:
+    """What `Clone.repro` gives, as seconds and memory."""
+    for row in stages.itertuples():
+        yield part, row.stage, "s", row.seconds
+        if row.memory:
+            yield part, row.stage, "MiB", row.memory
+
+
+def measure_backbones(photos: Path) -> Iterator[Row]:
+    """`dvc repro` from an empty cache, with one backbone or another alone, and with those of params.yaml."""
+    for name, changes in RUNS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            part = f"backbones, {name}"
+            yield from rows_of(part, Clone(Path(folder) / "clone", photos, changes).repro(part))
+
+
 def measure_pipeline(photos: Path) -> Iterator[Row]:
     """`dvc repro` from an empty cache, with another learning rate of transfer, and with nothing changed."""
     with tempfile.TemporaryDirectory() as folder:
-        clone = Clone(Path(folder) / "clone", photos)
-        for part, what in (
-            ("pipeline, empty cache", None),
-            ("pipeline, transfer.learning_rate changed", 5e-4),
-            ("pipeline, nothing changed", None),
+        clone = Clone(Path(folder) / "clone", photos, alone(VGG16))
+        for part, changes in (
+            ("pipeline, empty cache", {}),
+            ("pipeline, transfer.learning_rate changed", {"transfer.learning_rate": 5e-4}),
+            ("pipeline, nothing changed", {}),
         ):
-            if what:
-                clone.set("transfer", "learning_rate", str(what))
-            for row in clone.repro(part).itertuples():
-                yield part, row.stage, "s", row.seconds
-                if row.memory:
-                    yield part, row.stage, "MiB", row.memory
-        for file in sorted((clone.folder / paths.COSTS).glob("*.json")):
-            costs = json.loads(file.read_text(encoding="utf-8"))
-            if "pictures_per_second" in costs:
-                yield "pipeline, while it computes", file.stem, "pictures/s", costs["pictures_per_second"]
+            clone.set(changes)
+            yield from rows_of(part, clone.repro(part))
+        for costs in (paths.FEATURE_COSTS, paths.TRAINING_COSTS):
+            for file in sorted((clone.folder / costs).glob("*.json")):
+                measured = json.loads(file.read_text(encoding="utf-8"))
+                yield "pipeline, while it computes", file.stem, "pictures/s", measured["pictures_per_second"]
         for stage, rate in run_json("input", folder=clone.folder).items():
             yield "pipeline, input alone", stage, "pictures/s", rate
 
@@ -128,11 +148,10 @@ def measure_growth(photos: Path, times: list[int]) -> Iterator[Row]:
     for factor in times:
         with tempfile.TemporaryDirectory() as folder:
             write_copies(read_photos(photos), Path(folder) / "photos", factor)
-            clone = Clone(Path(folder) / "clone", Path(folder) / "photos")
-            measured[factor] = clone.repro(f"growth, {factor}x").set_index("stage")
-        for row in measured[factor].itertuples():
-            yield f"growth, {factor}x", row.Index, "s", row.seconds
-            yield f"growth, {factor}x", row.Index, "MiB", row.memory
+            clone = Clone(Path(folder) / "clone", Path(folder) / "photos", alone(VGG16))
+            stages = clone.repro(f"growth, {factor}x")
+        yield from rows_of(f"growth, {factor}x", stages)
+        measured[factor] = stages.set_index("stage")
     if len(times) < 2:
         return
     for stage in measured[times[0]].index:
@@ -195,17 +214,16 @@ def main() -> None:
     parser.add_argument("--growth", nargs="+", type=positive, default=[1, 4, 16], metavar="TIMES", help="1 4 16")
     arguments = parser.parse_args()
 
-    params = load_params(ROOT / "params.yaml")
-    weights = ROOT / params.backbone.weights
-    if (params.backbone.name, params.data.image_size) != ("VGG16", 128):
-        raise SystemExit("The recipes are for VGG16 at 128 pixels: set backbone.name and data.image_size to these.")
+    precision = load_params(ROOT / "params.yaml").precision
+    weights = ROOT / VGG16["weights"]
     for needed in (weights, arguments.photos):
         if not needed.exists():
             raise SystemExit(f"{needed} is not here. `dvc repro` makes the weights and the sample.")
     measures = {
-        "limits": lambda: measure_limits(weights, params.precision),
+        "limits": lambda: measure_limits(weights, precision),
         "settings": lambda: measure_settings(weights),
         "pipeline": lambda: measure_pipeline(arguments.photos),
+        "backbones": lambda: measure_backbones(arguments.photos),
         "notebook": lambda: measure_recipe("notebook", "notebook", arguments.photos, weights),
         "guide": lambda: measure_recipe("Keras' guide", "keras_guide", arguments.photos, weights),
         "growth": lambda: measure_growth(arguments.photos, arguments.growth),
