@@ -25,9 +25,8 @@ from pathlib import Path
 
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.evaluated import read_evaluation
-from stages.lib.core.models import MODELS
 from stages.lib.core.params import load_params
-from stages.lib.serving.trained_models import FILES, find_model, load_model
+from stages.lib.serving.trained_models import HELP, find_model, load_model
 
 HOST = "127.0.0.1"
 PORT = 7860  # Gradio's own choice
@@ -37,7 +36,7 @@ GRACE = 2  # seconds for answers under way when it ends; a browser keeps its con
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.app", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", help=f"{', '.join(MODELS)}, or a {FILES} file; the best on val if not given")
+    parser.add_argument("--model", help=HELP)
     parser.add_argument("--port", type=port_number, default=PORT, help=f"{PORT} if not given; 0 for any that is free")
     return parser.parse_args()
 
@@ -94,7 +93,7 @@ def main() -> int:
         raise UserError('Gradio is not installed here: docs/serving.md, "A page to try it on", tells how.')
     params = load_params()
     evaluation = read_evaluation()
-    path = find_model(arguments.model, evaluation)
+    path = find_model(arguments.model, evaluation, params.models)
     with listen(arguments.port) as listener, tempfile.TemporaryDirectory(prefix="dog-breeds-") as uploads:
         end_as_ctrl_c()
         set_environment(Path(uploads))

@@ -13,9 +13,9 @@ import numpy as np
 from stages.lib.core import paths
 from stages.lib.core.errors import run
 from stages.lib.core.evaluated import find_best, read_evaluation
+from stages.lib.core.hashes import hash_file
 from stages.lib.core.outputs import whole_folder, write_json
 from stages.lib.datasets.pictures import find_pictures, name_photos
-from stages.lib.exporting.about import hash_file
 from stages.lib.exporting.conversion import to_onnx, to_tflite
 from stages.lib.exporting.exported import FORMATS, RUNTIMES
 from stages.lib.inference.costs import milliseconds_a_photo
@@ -49,8 +49,9 @@ def main() -> None:
             np.save(folder / f"{name}.npy", predict_pictures(asked, pictures, name)[0])
             costs[name] = {"megabytes": round(len(content) / 1e6, 1), **milliseconds_a_photo(asked)}
         about = {"model": best, "keras_sha256": hash_file(source), "views": views}
-        about |= {"breeds": classifier.breeds, "resize": classifier.resize, "side": classifier.image_size}
-        write_json(folder / "about.json", {**about, "photos": name_photos(pictures, TEST)})
+        about |= {"breeds": classifier.breeds, "resize": classifier.resize, "prepared_size": classifier.prepared_size}
+        about |= {"side": classifier.image_size, "photos": name_photos(pictures, TEST)}
+        write_json(folder / "about.json", about)
     write_json(paths.COSTS / "convert.json", costs)
     milliseconds = ", ".join(f"{name} {found['milliseconds_batch_1']:.0f} ms" for name, found in costs.items())
     print(f"convert: {best}, a photo takes {milliseconds}")

@@ -1,7 +1,7 @@
 """Train transfer's head on an eighth, a quarter, half and all of the training photos: would more of them help?
 
-Reads   data/features/augmented, and which row shows which photo from the names in data/prepared/{train,val} and
-        data/augmented/augmented
+Reads   data/features/<main_backbone>/augmented, and which row shows which photo from the names in
+        data/prepared/{train,val} and data/augmented/augmented
 Makes   plots/data_size.csv: for each draw of photos and each size the accuracy on val and each breed's recall;
         data/data_size: which photos of val each training got right, which evaluate tests
 Alone   python -m stages.data_size
@@ -93,7 +93,7 @@ def main() -> None:
     """Run the stage."""
     params = load_params()
     set_precision(params.precision)
-    train, val = (read_rows("augmented", split) for split in ("train", "val"))
+    train, val = (read_rows(params.main_backbone, "augmented", split) for split in ("train", "val"))
     breeds = sorted(set(train.breeds))
     right, photos = train_on_sizes(train, val, breeds, params.transfer, params.seed)
     table = tabulate(right, photos, val.breeds)

@@ -1,12 +1,14 @@
-"""Compare the five models on the test photos: numbers, from what they answered.
+"""Compare all models on the test photos: numbers, from what they answered.
 
-Reads   data/predictions, data/data_size, plots/data_size.csv; metrics/costs: training seconds, milliseconds a photo
+Reads   data/predictions, data/data_size, plots/data_size.csv, plots/history;
+        metrics/costs/{training,predictions}: training seconds, milliseconds a photo
 Makes   metrics/evaluate.json: all scores of each model, which is best, what to beware of;
         metrics/{val,test}/<model>.json: the few of them for `dvc metrics show`;
         metrics/data_size.json: what all training photos gain over half of them, with p values;
         metrics/costs/evaluate.csv: parameters, size, seconds; the only file of this stage that differs from run to run;
         plots/predictions/<model>.csv,
-        plots/{classification_report,comparisons,confusion,reliability,risk_coverage}.csv
+        plots/{classification_report,comparisons,confusion,learning_curves,reliability,risk_coverage}.csv
+Removes the files of models whose backbone was taken off params.yaml
 Alone   python -m stages.evaluate
 Fits    a temperature and a confidence threshold for each model, and chooses the best one, on val alone
 Cost    4 s, without TensorFlow
@@ -21,9 +23,10 @@ import pandas as pd
 from stages.lib.core import paths
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
-from stages.lib.core.models import FAMILIES, MODELS
+from stages.lib.core.leftovers import remove_leftovers
+from stages.lib.core.models import plan_comparisons
 from stages.lib.core.outputs import whole_folder, write_json
-from stages.lib.core.params import load_params
+from stages.lib.core.params import Params, load_params
 from stages.lib.core.tables import read_csv, write_csv
 from stages.lib.datasets.predictions import read_models, read_predictions
 from stages.lib.evaluation.answer import answer_in_a_sentence, best_on_val
@@ -31,29 +34,28 @@ from stages.lib.evaluation.caveats import describe_test, find_caveats, is_drawn
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.data_size import compare_sizes
 from stages.lib.evaluation.judging import Judged, judge
-from stages.lib.evaluation.tables import join_models, tabulate_predictions
+from stages.lib.evaluation.tables import join_models, stack, tabulate_predictions
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
-HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "ece"]
+HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece"]
 
 
 def write_headlines(split: str, scores: dict[str, dict[str, Any]]) -> None:
     """Write metrics/<split>/<model>.json."""
     with whole_folder(paths.METRICS / split) as folder:
-        for model in MODELS:
+        for model in scores:
             write_json(folder / f"{model}.json", {name: scores[model][name] for name in HEADLINES})
 
 
-def read_costs(judged: dict[str, Judged]) -> pd.DataFrame:
+def read_costs(families: dict[str, tuple[str, ...]], scores: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """One row a model: accuracy, parameters, size on disk, training seconds, milliseconds a photo."""
-    timed: dict[str, dict[str, float]] = {}
-    for family in FAMILIES:
-        timed |= json.loads((paths.COSTS / f"predictions_{family}.json").read_text(encoding="utf-8"))
     rows = []
-    for model in MODELS:
-        trained = json.loads((paths.COSTS / f"{model}.json").read_text(encoding="utf-8"))
-        scores = {name: judged[model].scores[name] for name in ("accuracy", "parameters", "megabytes")}
-        rows.append({"model": model, **scores, "training_seconds": trained["training_seconds"], **timed[model]})
+    for family, models in families.items():
+        timed = json.loads((paths.PREDICTION_COSTS / f"{family}.json").read_text(encoding="utf-8"))
+        for model in models:
+            trained = json.loads((paths.TRAINING_COSTS / f"{model}.json").read_text(encoding="utf-8"))
+            known = {name: scores[model][name] for name in ("accuracy", "parameters", "megabytes")}
+            rows.append({"model": model, **known, "training_seconds": trained["training_seconds"], **timed[model]})
     return pd.DataFrame(rows)
 
 
@@ -66,35 +68,51 @@ def compare_data_sizes(seed: int) -> dict[str, Any]:
     return compare_sizes(right, encode(val_breeds, breeds), breeds, photos, seed)
 
 
-def main() -> None:
-    """Run the stage."""
-    params = load_params()
-    settings, source = params.evaluate, params.data.source
-    val, test, models = read_predictions("val"), read_predictions("test"), read_models()
+def judge_models(params: Params) -> tuple[dict[str, Judged], list[str]]:
+    """Score each model, and write what it answered to plots/predictions; return also the names of the test photos."""
+    families = params.families
+    val, test, models = read_predictions(families, "val"), read_predictions(families, "test"), read_models(families)
     judged = {}
     for model, about in models.items():
         breeds, on_val, on_test = about.pop("breeds"), val.probabilities[model], test.probabilities[model]
-        judged[model] = judge(breeds, val.actual, on_val, test.actual, on_test, settings, params.seed)
+        judged[model] = judge(breeds, val.actual, on_val, test.actual, on_test, params.evaluate, params.seed)
         judged[model].scores.update(about)
         table = tabulate_predictions(test.photos, test.actual, on_test, breeds)
         write_csv(table, paths.PREDICTION_TABLES / f"{model}.csv")
-    best = best_on_val({model: found.val_scores for model, found in judged.items()})
-    comparisons = compare_models({model: found.right for model, found in judged.items()}, settings.confidence_level)
-    support: dict[Any, int] = judged[best].report.set_index("breed")["support"].to_dict()
-    caveats = find_caveats(test.photos, support, source, params.backbone.weights)
-    subject = describe_test(len(test.photos), source, test.photos)
+    return judged, test.photos
 
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    families, settings, source = params.families, params.evaluate, params.data.source
+    judged, photos = judge_models(params)
     scores = {model: found.scores for model, found in judged.items()}
-    about_test = {"test_photos": len(test.photos), "drawn": is_drawn(source), "caveats": caveats}
-    write_json(paths.EVALUATION, {**scores, "best": best, "views": settings.views, **about_test})
+    best = best_on_val({model: found.val_scores for model, found in judged.items()})
+    right = {model: found.right for model, found in judged.items()}
+    comparisons = compare_models(right, plan_comparisons(families, best), settings.confidence_level)
+    support: dict[Any, int] = judged[best].report.set_index("breed")["support"].to_dict()
+    weights = {name: backbone.weights for name, backbone in params.backbones.items()}
+    caveats = find_caveats(photos, support, source, weights)
+    costs = read_costs(families, scores)
+
+    chosen = {"best": best, "best_sha256": scores[best]["sha256"], "views": settings.views}
+    about_test = {"test_photos": len(photos), "drawn": is_drawn(source), "caveats": caveats}
+    write_json(paths.EVALUATION, {**scores, **chosen, **about_test})
     write_headlines("val", {model: found.val_scores for model, found in judged.items()})
     write_headlines("test", scores)
+    histories = {model: pd.read_csv(paths.HISTORY / f"{model}.csv") for model in scores}
     for name, table in join_models(judged).items():
         write_csv(table, paths.PLOTS / f"{name}.csv")
-    write_csv(comparisons, paths.PLOTS / "comparisons.csv", float_format="%.6g")  # p values may be tiny
-    write_csv(read_costs(judged), paths.COSTS / "evaluate.csv")
+    for name, table in {"comparisons": comparisons, "learning_curves": stack(histories, ["model"])}.items():
+        write_csv(table, paths.PLOTS / f"{name}.csv", float_format="%.6g")  # p values and learning rates may be tiny
+    write_csv(costs, paths.COSTS / "evaluate.csv")
     write_json(paths.METRICS / "data_size.json", compare_data_sizes(params.seed))
-    print(answer_in_a_sentence(best, scores[best], comparisons, subject, settings.confidence_level), *caveats)
+    subject = describe_test(len(photos), source, photos)
+    cost: dict[Any, float] = costs.set_index("model").loc[best].to_dict()
+    print(answer_in_a_sentence(best, scores[best], cost, comparisons, subject, settings.confidence_level), *caveats)
+    for name in remove_leftovers(families):
+        print(f"removed the files of {name}, which is no backbone of params.yaml any more")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ def main() -> None:
     predictions = read_csv(paths.PREDICTION_TABLES / f"{best}.csv")
     answers = predictions[["photo", "actual", "predicted", "confidence"]]
     photos = pd.concat([surest_answers(answers), worst_errors(answers, EXPLAINED)])
-    pictures = np.stack([read_picture(paths.PREPARED / "test" / f"{photo}.png") for photo in photos["photo"]])
+    files = [paths.PREPARED / "test" / f"{photo}.png" for photo in photos["photo"]]
+    pictures = np.stack([read_picture(file, classifier.image_size) for file in files])
     heats = grad_cam(classifier.network, pictures, encode(photos["predicted"], classifier.breeds))
     with whole_folder(paths.EXPLAINED) as folder:
         write_csv(photos, folder / "photos.csv")

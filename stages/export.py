@@ -28,7 +28,7 @@ def main() -> None:
     threshold = evaluation[find_best(evaluation)]["threshold"]
     known = json.loads((paths.CONVERTED / "about.json").read_text(encoding="utf-8"))
     photos, breeds = known.pop("photos"), known["breeds"]
-    description = describe(known.pop("side"), breeds, known["resize"], known["views"])
+    description = describe(known.pop("side"), breeds, known["resize"], known["prepared_size"], known["views"])
     about = About(**known, description=description, threshold=threshold)
     expected = np.load(paths.CONVERTED / "keras.npy", allow_pickle=False)
     found, complaints = {}, []

@@ -1,11 +1,12 @@
-"""Run the frozen part of the backbone over every training and val photo and every view, once.
+"""Run a frozen backbone over every training and val photo and every view, once.
 
-Reads   data/prepared/{train,val}, data/augmented, the file that `backbone.weights` names
-Makes   data/features/{plain,augmented}/{train,val}.npy: pooled features of what each variant trains on and of val,
-        float32 (pictures, channels), with the pictures' breeds in {train,val}.csv;
-        data/activations/{train,val}.npy: of the same pictures, the activations below the first layer that finetune
-        trains, float16, with {train,val}.csv; metrics/costs/features.json
-Alone   python -m stages.features
+Reads   data/prepared/{train,val}, data/augmented, the file that `backbones.<backbone>.weights` names
+Makes   data/features/<backbone>/{plain,augmented}/{train,val}.npy: pooled features of what each variant trains on and
+        of val, float32 (pictures, channels), with the pictures' breeds in {train,val}.csv;
+        data/features/<backbone>/backbone.keras: the network, which transfer puts its heads on;
+        data/activations/<backbone>/{train,val}.npy: of the same pictures, the activations below the first layer that
+        finetune trains, float16, with {train,val}.csv; metrics/costs/features/<backbone>.json
+Alone   python -m stages.features VGG16, or another of `backbones`
 Cost    50 s for 3,140 pictures at 128 px on 2 cores, in bfloat16; `compute` in params.yaml spreads it over several
         machines
 """
@@ -19,21 +20,21 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image
 
 from stages.lib.backbones.build import build_backbone
 from stages.lib.backbones.cutting import cut_below, last_layers
 from stages.lib.core import paths
 from stages.lib.core.arrays import Rows, write_rows
 from stages.lib.core.errors import run
+from stages.lib.core.models import parse_choices
 from stages.lib.core.outputs import scratch_folder, whole_folder, write_json
 from stages.lib.core.params import load_params
 from stages.lib.core.progress import Progress
-from stages.lib.datasets.batches import picture_batches
 from stages.lib.datasets.features import write_breeds
-from stages.lib.datasets.pictures import find_pictures
+from stages.lib.datasets.pictures import find_pictures, picture_batches
 from stages.lib.engines.engine import start_engine
 from stages.lib.networks.classifiers import pool
+from stages.lib.networks.model_files import save_network
 from stages.lib.networks.precision import choose_precision, set_precision
 
 BATCH_SIZE = 32
@@ -41,7 +42,7 @@ BATCH_SIZE = 32
 
 def run_frozen(model: keras.Model, files: list[Path]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Run ``model`` over pictures, and give its two outputs batch by batch, as they are kept: float16 and float32."""
-    for batch in picture_batches(files, BATCH_SIZE):
+    for batch in picture_batches(files, BATCH_SIZE, model.input_shape[1]):
         inner, pooled = model.predict_on_batch(batch)
         yield inner.astype(np.float16), pooled.astype(np.float32)
 
@@ -66,6 +67,8 @@ def write_frozen(
 def main() -> None:
     """Run the stage."""
     params = load_params()
+    (name,) = parse_choices(__doc__, backbone=params.backbones)
+    settings = params.backbones[name]
     policy, reason = choose_precision(params.precision)
     set_precision(policy)
     train = paths.PREPARED / "train"
@@ -73,36 +76,35 @@ def main() -> None:
     files, breeds = find_pictures(train, paths.AUGMENTED / "augmented")  # the photos, then their views
     val_files, val_breeds = find_pictures(paths.PREPARED / "val")
 
-    with Image.open(files[0]) as picture:
-        image_size = picture.width
-    backbone = build_backbone(params.backbone.name, image_size, Path(params.backbone.weights))
-    cut = cut_below(backbone, last_layers(backbone.layers, params.finetune.layers))
+    backbone = build_backbone(settings.network, settings.image_size, Path(settings.weights))
+    cut = cut_below(backbone, last_layers(backbone.layers, settings.finetune_layers))
     model = keras.Model(backbone.input, [cut.output, pool(backbone.output)])
 
     start = time.perf_counter()
     with (
         start_engine(params.compute.engine, params.compute.address) as engine,
-        whole_folder(paths.FEATURES) as folder,
-        whole_folder(paths.ACTIVATIONS) as activations,
-        scratch_folder(paths.ACTIVATIONS) as shards,
+        whole_folder(paths.FEATURES / name) as folder,
+        whole_folder(paths.ACTIVATIONS / name) as activations,
+        scratch_folder(paths.ACTIVATIONS / name) as shards,
     ):
         plain, augmented = folder / "plain", folder / "augmented"
         plain.mkdir()
         augmented.mkdir()
         batches = engine.batches(model, run_frozen, [val_files, files], BATCH_SIZE, shards)
         for split, count in (("val", len(val_files)), ("train", len(files))):
-            what = f"features of {split}"
+            what = f"{name} on {split}"
             write_frozen(batches, count, activations / f"{split}.npy", augmented / f"{split}.npy", what)
         shutil.copyfile(augmented / "val.npy", plain / "val.npy")
         np.save(plain / "train.npy", Rows(augmented / "train.npy")[: len(photos)])
         for target, count in ((activations, len(files)), (augmented, len(files)), (plain, len(photos))):
             write_breeds(val_breeds, target, "val")
             write_breeds(breeds[:count], target, "train")
+        save_network(backbone, folder / "backbone.keras")
     seconds = time.perf_counter() - start
     rate = (len(files) + len(val_files)) / seconds
     costs = {"seconds": round(seconds, 1), "pictures_per_second": round(rate, 1), "precision": policy}
-    write_json(paths.COSTS / "features.json", costs)
-    print(f"features: {len(files) + len(val_files)} pictures, {rate:.0f} a second, in {policy} ({reason})")
+    write_json(paths.FEATURE_COSTS / f"{name}.json", costs)
+    print(f"features of {name}: {len(files) + len(val_files)} pictures, {rate:.0f} a second, in {policy} ({reason})")
 
 
 if __name__ == "__main__":

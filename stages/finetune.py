@@ -1,8 +1,9 @@
-"""Train the last layers of the backbone together with the head that transfer trained with augmentation.
+"""Train the last layers of a backbone together with the head that transfer trained with augmentation.
 
-Reads   models/transfer_augmented.keras, data/activations
-Makes   models/finetune.keras, plots/history/finetune.csv, metrics/finetune.json, metrics/costs/finetune.json
-Alone   python -m stages.finetune
+Reads   models/<backbone>_transfer_augmented.keras, data/activations/<backbone>
+Makes   of the model <backbone>_finetune models/<model>.keras, plots/history/<model>.csv, metrics/<model>.json,
+        metrics/costs/training/<model>.json
+Alone   python -m stages.finetune VGG16, or another of `backbones`
 Cost    30 s for 100 steps of 32 at 128 px on 2 cores, in bfloat16
 """
 
@@ -10,9 +11,9 @@ import keras
 
 from stages.lib.backbones.cutting import cut_below, last_layers
 from stages.lib.core import paths
-from stages.lib.core.classifier import Classifier
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
+from stages.lib.core.models import finetune_model, parse_choices, transfer_model
 from stages.lib.core.params import load_params
 from stages.lib.datasets.batches import training_batches, validation_batches
 from stages.lib.datasets.features import read_features
@@ -40,21 +41,22 @@ def split_for_training(model: keras.Model, layers: int) -> keras.Model:
 def main() -> None:
     """Run the stage."""
     params = load_params()
-    settings = params.finetune
+    (backbone,) = parse_choices(__doc__, backbone=params.backbones)
+    name, settings = finetune_model(backbone), params.finetune
     set_seed(params.seed)
     policy = set_precision(params.precision)
 
-    activations, breeds = read_features(paths.ACTIVATIONS, "train")
-    val_activations, val_breeds = read_features(paths.ACTIVATIONS, "val")
-    transferred = load_classifier(paths.MODELS / "transfer_augmented.keras")
+    activations, breeds = read_features(paths.ACTIVATIONS / backbone, "train")
+    val_activations, val_breeds = read_features(paths.ACTIVATIONS / backbone, "val")
+    transferred = load_classifier(paths.MODELS / f"{transfer_model(backbone, 'augmented')}.keras")
     names = transferred.breeds
     with all_devices(settings.batch_size, len(val_breeds)):
         model = in_precision(transferred.network, policy, {f"{HEAD}dropout": settings.dropout})
-        top = split_for_training(model, settings.layers)
+        top = split_for_training(model, params.backbones[backbone].finetune_layers)
         training = training_batches(activations, encode(breeds, names), len(names), settings, params.seed)
         validation = validation_batches(val_activations, encode(val_breeds, names), len(names), settings.batch_size)
-        trained = train(top, training, validation, settings, what="finetune")
-    write_results("finetune", Classifier(model, names, transferred.resize), trained, policy)
+        trained = train(top, training, validation, settings, what=name)
+    write_results(name, transferred._replace(network=model), trained, policy)
 
 
 if __name__ == "__main__":

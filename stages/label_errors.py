@@ -1,7 +1,7 @@
 """Look for photos of train and val that may be in the wrong folder; test stays closed.
 
-Reads   data/features/plain, which row shows which photo from the names in data/prepared/{train,val} and
-        data/augmented/plain, and from data/prepared/manifest.csv which photos are near duplicates
+Reads   data/features/<main_backbone>/plain, which row shows which photo from the names in data/prepared/{train,val}
+        and data/augmented/plain, and from data/prepared/manifest.csv which photos are near duplicates
 Makes   plots/suspicious_labels.csv: the photos to look at, most suspicious first; metrics/label_errors.json: of how
         many photos, and whether every breed had enough of them to tell
 Alone   python -m stages.label_errors
@@ -29,8 +29,8 @@ def list_photos(rows: FeatureRows, split: str) -> pd.DataFrame:
 
 def main() -> None:
     """Run the stage."""
-    seed = load_params().seed
-    rows = {split: read_rows("plain", split) for split in ("train", "val")}
+    params = load_params()
+    rows = {split: read_rows(params.main_backbone, "plain", split) for split in ("train", "val")}
     photos = pd.concat([list_photos(of_split, split) for split, of_split in rows.items()], ignore_index=True)
     features = np.concatenate([of_split.features[:] for of_split in rows.values()])
     manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
@@ -41,7 +41,7 @@ def main() -> None:
     suspicious = pd.DataFrame(columns=COLUMNS)
     judged = bool(can_be_judged(labels, groups))
     if judged:
-        probabilities = out_of_fold_probabilities(features, labels, groups, seed)
+        probabilities = out_of_fold_probabilities(features, labels, groups, params.seed)
         suspicious = find_suspicious(photos, probabilities, breeds)
     write_csv(suspicious, paths.PLOTS / "suspicious_labels.csv")
     found = {"judged": judged, "folds": FOLDS, "photos": len(photos), "suspicious": len(suspicious)}

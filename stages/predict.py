@@ -24,12 +24,11 @@ from typing import Any
 from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import run
 from stages.lib.core.evaluated import read_evaluation
-from stages.lib.core.models import MODELS
 from stages.lib.core.params import load_params
 from stages.lib.core.progress import Progress
 from stages.lib.engines.engine import Engine, start_engine
 from stages.lib.serving.answers import Fault, answer_in_batches, list_files
-from stages.lib.serving.trained_models import FILES, Threshold, find_model, load_model
+from stages.lib.serving.trained_models import HELP, Threshold, find_model, load_model
 
 BAR = 20  # characters
 PRINTED = 10  # breeds, if there are no more
@@ -41,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m stages.predict", description=__doc__.splitlines()[0])
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="a photo, or a folder of photos")
-    parser.add_argument("--model", help=f"{', '.join(MODELS)}, or a {FILES} file; the best on val if not given")
+    parser.add_argument("--model", help=HELP)
     parser.add_argument("--json", action="store_true", help="print JSON, with all breeds")
     return parser.parse_args()
 
@@ -112,7 +111,7 @@ def answer_all(arguments: argparse.Namespace) -> list[Fault]:
     params = load_params()
     files = list_files(arguments.photos)
     evaluation = read_evaluation()
-    path = find_model(arguments.model, evaluation)
+    path = find_model(arguments.model, evaluation, params.models)
     trained = load_model(path, evaluation)
     printed, faults = JsonList(), []
     with start_engine(params.compute.engine, params.compute.address) as engine:

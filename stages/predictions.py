@@ -1,21 +1,21 @@
 """Ask trained models about the photos of val and test, once: whatever scores them later repeats no inference.
 
-Reads   data/prepared/{val,test}, models/<model>.keras of a family: the two from scratch, or the three on the backbone,
+Reads   data/prepared/{val,test}, models/<model>.keras of a family: the two from scratch, or the three on a backbone,
         which share their frozen layers and so are asked together
 Makes   data/predictions/<family>: probabilities, averaged over `evaluate.views` views of a photo, and each model's
-        breeds, parameters and size; metrics/costs/predictions_<family>.json: milliseconds a photo
-Alone   python -m stages.predictions scratch, or pretrained
+        breeds, parameters, size and hash; metrics/costs/predictions/<family>.json: milliseconds a photo
+Alone   python -m stages.predictions scratch, or one of `backbones`
 Opens   the test photos, for the first time; nothing is fitted or chosen here
 """
 
 from stages.lib.core import paths
 from stages.lib.core.errors import run
-from stages.lib.core.models import FAMILIES, parse_choice
+from stages.lib.core.models import parse_choices
 from stages.lib.core.outputs import whole_folder, write_json
 from stages.lib.core.params import load_params
 from stages.lib.datasets.pictures import find_pictures, name_photos
 from stages.lib.datasets.predictions import Predictions, write_models, write_predictions
-from stages.lib.inference.costs import describe_size, time_networks
+from stages.lib.inference.costs import describe_file, time_networks
 from stages.lib.inference.predictions import predict_pictures
 from stages.lib.networks.graphs import average_views, join_networks
 from stages.lib.networks.model_files import load_classifier
@@ -23,9 +23,10 @@ from stages.lib.networks.model_files import load_classifier
 
 def main() -> None:
     """Run the stage."""
-    family = parse_choice(__doc__, "family", FAMILIES)
-    views = load_params().evaluate.views
-    files = {model: paths.MODELS / f"{model}.keras" for model in FAMILIES[family]}
+    params = load_params()
+    (family,) = parse_choices(__doc__, family=params.families)
+    views = params.evaluate.views
+    files = {model: paths.MODELS / f"{model}.keras" for model in params.families[family]}
     classifiers = {model: load_classifier(file) for model, file in files.items()}
     networks = {model: classifier.network for model, classifier in classifiers.items()}
     joined = average_views(join_networks(list(networks.values())), views)
@@ -37,12 +38,12 @@ def main() -> None:
             photos = name_photos(pictures, paths.PREPARED / split)
             write_predictions(folder, split, Predictions(photos, breeds, dict(zip(networks, answers, strict=True))))
         about = {
-            model: {"breeds": classifier.breeds, **describe_size(classifier.network, files[model])}
+            model: {"breeds": classifier.breeds, **describe_file(classifier.network, files[model])}
             for model, classifier in classifiers.items()
         }
         write_models(folder, about)
     timed = time_networks(networks, views)
-    write_json(paths.COSTS / f"predictions_{family}.json", timed)
+    write_json(paths.PREDICTION_COSTS / f"{family}.json", timed)
     milliseconds = ", ".join(f"{model} {each['milliseconds_batch_1']:.0f} ms a photo" for model, each in timed.items())
     print(f"predictions of {family}: {len(photos)} test photos; {milliseconds}")
 

@@ -1,8 +1,9 @@
 """Draw all charts and write the report, from what the other stages wrote.
 
-Reads   metrics/{evaluate,data_size,label_errors}.json, the tables under plots, data/explained; pictures of
-        data/prepared and data/augmented
-Makes   plots/report.html, and the pictures under plots
+Reads   metrics/{evaluate,data_size,label_errors}.json, metrics/costs/{evaluate.csv,features}, the tables under plots,
+        data/explained; pictures of data/prepared and data/augmented
+Makes   plots/report.html and plots/costs.png, which tell seconds and so differ from run to run; the other pictures
+        under plots
 Alone   python -m stages.report
 Cost    8 s, without TensorFlow
 """
@@ -12,7 +13,6 @@ import json
 from stages.lib.core import paths
 from stages.lib.core.errors import run
 from stages.lib.core.evaluated import find_best, read_evaluation
-from stages.lib.core.models import MODELS
 from stages.lib.core.params import load_params
 from stages.lib.core.tables import read_csv
 from stages.lib.evaluation.answer import answer_in_a_sentence
@@ -25,28 +25,31 @@ from stages.lib.reporting.report import write_report
 def main() -> None:
     """Run the stage."""
     params = load_params()
-    level = params.evaluate.confidence_level
+    families, level = params.families, params.evaluate.confidence_level
     evaluation = read_evaluation()
     best = find_best(evaluation)
-    scores = {model: evaluation[model] for model in MODELS}
+    scores = {model: evaluation[model] for model in params.models}
     data_size, label_errors = (
         json.loads((paths.METRICS / f"{name}.json").read_text(encoding="utf-8"))
         for name in ("data_size", "label_errors")
     )
-    predictions = {model: read_csv(paths.PREDICTION_TABLES / f"{model}.csv") for model in MODELS}
-    comparisons = read_csv(paths.PLOTS / "comparisons.csv")
+    predictions = {model: read_csv(paths.PREDICTION_TABLES / f"{model}.csv") for model in scores}
+    report, comparisons = (read_csv(paths.PLOTS / f"{name}.csv") for name in ("classification_report", "comparisons"))
+    costs = sections.costs(read_csv(paths.COSTS / "evaluate.csv"), params.backbones)
     subject = describe_test(evaluation["test_photos"], params.data.source, predictions[best]["photo"].tolist())
 
     drawings.draw_photos(read_csv(paths.PLOTS / "class_balance.csv"))
-    drawings.draw_results(scores, predictions, level, subject)
+    drawings.draw_matrices(predictions, report["breed"].unique().tolist(), subject)
+    drawings.draw_results(scores, report, families, level, subject)
+    drawings.draw_costs(scores, costs["costs"], families, best, level, subject)
     drawings.draw_data_size(read_csv(paths.PLOTS / "data_size.csv"), data_size["val_photos"])
-    answer = answer_in_a_sentence(best, scores[best], comparisons, subject, level)
     content = {
-        "answer": answer,
+        "answer": answer_in_a_sentence(best, scores[best], costs["costs"][best], comparisons, subject, level),
         "caveats": evaluation["caveats"],
         "subject": subject,
         "best": best,
-        **sections.results(scores, comparisons, read_csv(paths.PLOTS / "classification_report.csv"), best),
+        **costs,
+        **sections.results(scores, comparisons, report, best),
         **sections.photos(predictions[best]),
         "data_size_answer": in_words(data_size, level),
         **sections.suspicious_labels(read_csv(paths.PLOTS / "suspicious_labels.csv"), label_errors),

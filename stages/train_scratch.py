@@ -2,7 +2,7 @@
 
 Reads   data/prepared/{train,val}, data/augmented/<variant>
 Makes   models/scratch_<variant>.keras, plots/history/scratch_<variant>.csv, metrics/scratch_<variant>.json,
-        metrics/costs/scratch_<variant>.json
+        metrics/costs/training/scratch_<variant>.json
 Alone   python -m stages.train_scratch plain, or augmented
 Cost    40 s for 600 steps of 32 at 128 px on 2 cores, in bfloat16
 """
@@ -12,7 +12,7 @@ from stages.lib.core.arrays import Rows
 from stages.lib.core.classifier import Classifier
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
-from stages.lib.core.models import VARIANTS, parse_choice
+from stages.lib.core.models import VARIANTS, parse_choices
 from stages.lib.core.outputs import scratch_folder
 from stages.lib.core.params import load_params
 from stages.lib.datasets.batches import training_batches, validation_batches
@@ -26,7 +26,7 @@ from stages.lib.training.results import write_results
 
 def main() -> None:
     """Run the stage."""
-    variant = parse_choice(__doc__, "variant", VARIANTS)
+    (variant,) = parse_choices(__doc__, variant=VARIANTS)
     params = load_params()
     settings = params.train_scratch
     set_seed(params.seed)
@@ -38,14 +38,15 @@ def main() -> None:
     name = f"scratch_{variant}"
 
     with scratch_folder(paths.MODELS / f"{name}.keras") as folder, all_devices(settings.batch_size, len(val_files)):
-        decode_pictures(files, folder / "train.npy")
-        decode_pictures(val_files, folder / "val.npy")
+        decode_pictures(files, folder / "train.npy", settings.image_size)
+        decode_pictures(val_files, folder / "val.npy", settings.image_size)
         pictures, val_pictures = Rows(folder / "train.npy"), Rows(folder / "val.npy")
-        model = scratch_network(pictures.shape[1], len(names), settings.dropout)
+        model = scratch_network(settings.image_size, len(names), settings.dropout)
         training = training_batches(pictures, encode(breeds, names), len(names), settings, params.seed)
         validation = validation_batches(val_pictures, encode(val_breeds, names), len(names), settings.batch_size)
         trained = train(model, training, validation, settings, what=name)
-    write_results(name, Classifier(model, names, params.data.resize), trained, policy)
+    classifier = Classifier(model, names, params.data.resize, params.data.image_size)
+    write_results(name, classifier, trained, policy)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Look for better settings than those of params.yaml, by cross-validation on train and val together, never on test.
 
-Reads   data/features/<variant>, and which picture is which from data/prepared/{train,val}, data/prepared/manifest.csv
-        and data/augmented/<variant>
+Reads   data/features/<main_backbone>/<variant>, and which picture is which from data/prepared/{train,val},
+        data/prepared/manifest.csv and data/augmented/<variant>
 Makes   tuning/transfer_<variant>.csv or the file that --csv names, a row a trial; tuning/optuna.db, from which the same
         command goes on where it was stopped
 Run     python -m stages.tune transfer [--trials 40] [--folds 5] [--variant plain] [--timeout SECONDS] [--csv FILE]
@@ -60,7 +60,7 @@ def main() -> None:
             f"settings of {arguments.model} with `dvc exp run --queue -S '{arguments.model}.dropout=choice(0.2,0.5)'`."
         )
     params = load_params()
-    pictures = read_pictures(arguments.variant)
+    pictures = read_pictures(params.main_backbone, arguments.variant)
     fold = assign_folds(pictures, arguments.folds, params.seed)
     policy = set_precision(params.precision)
     study = open_study(name_study(pictures, fold, params, policy))

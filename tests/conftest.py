@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from pipeline_fixtures import recording
+from pipeline_fixtures import read_params, recording
 from tiny_pipeline import new_repository, tiny_params
 
 from stages.lib.core.errors import run
@@ -51,12 +51,14 @@ def _contents(folder):
 
 
 def _write_params(path, **changes):
-    """Write the repository's params.yaml to ``path``, with ``**{"section.key": value}`` changed."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    for name, value in changes.items():
-        *section, key = name.split(".")
-        (params[section[0]] if section else params)[key] = value
-    path.write_text(yaml.safe_dump(params, allow_unicode=True), encoding="utf-8")
+    """Write the repository's params.yaml to ``path``, with ``**{"section.key": value}`` changed.
+
+    Networks take pictures in the size of a changed ``data.image_size``, if nothing else is said of them.
+    """
+    if size := changes.get("data.image_size"):
+        keys = ["train_scratch.image_size", *(f"backbones.{name}.image_size" for name in read_params()["backbones"])]
+        changes = dict.fromkeys(keys, max(size, 32)) | changes
+    path.write_text(yaml.safe_dump(read_params(**changes), allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
 def slow_but(names, *quick):

@@ -2,6 +2,7 @@
 
 import atexit
 import copy
+import functools
 import json
 import os
 import re
@@ -11,10 +12,12 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITION = (
-    "stages", "dvc.yaml", "data/dvc.yaml", ".gitignore", "data/.gitignore", ".dvc/config", ".dvc/.gitignore",
-    ".dvc/plots", ".dvcignore",
+    "stages", "dvc.yaml", "data/dvc.yaml", ".gitignore", "data/.gitignore", "models/.gitignore", ".dvc/config",
+    ".dvc/.gitignore", ".dvc/plots", ".dvcignore",
 )  # fmt: skip
 RECORDS = "PIPELINE_RECORDS"  # environment variable: the folder that `record_stage` writes to
 
@@ -40,7 +43,7 @@ class Stage(NamedTuple):
 
 
 def read_stages(root: Path) -> dict[str, Stage]:
-    """The stages of dvc.yaml and data/dvc.yaml by name, such as "transfer@plain", with their templating filled in."""
+    """The stages of dvc.yaml and data/dvc.yaml by name, as "train_scratch@plain", with their templating filled in."""
     from dvc.dependency import ParamsDependency  # here, because `record_stage` shall not make a stage slower than it is
     from dvc.repo import Repo
 
@@ -62,6 +65,28 @@ def read_stages(root: Path) -> dict[str, Stage]:
                 {place(out): out.plot if isinstance(out.plot, dict) else {} for out in stage.outs if out.plot},
             )
     return stages
+
+
+def read_params(**changes: object) -> dict:
+    """The repository's params.yaml, with ``**{"section.key": value}`` changed."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        *sections, key = name.split(".")
+        functools.reduce(dict.__getitem__, sections, params)[key] = value
+    return params
+
+
+def all_keys(section: dict, prefix: str = "") -> list[str]:
+    """The parameters of a section of params.yaml, such as "data.source"."""
+    keys = []
+    for name, value in section.items():
+        keys += all_keys(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
+    return keys
+
+
+def is_meant(key: str, declared: str) -> bool:
+    """Whether a parameter is meant by its own name or by that of a section that it is in."""
+    return key == declared or key.startswith(f"{declared}.")
 
 
 def is_within(path: str, places: list[str] | set[str]) -> bool:
@@ -127,8 +152,9 @@ class Repository:
     def restore(self) -> None:
         """Go back to the last commit, with the data that belongs to it."""
         self.git("reset", "--quiet", "--hard")
+        self.git("clean", "--quiet", "--force", "-dx", "data", "metrics", "models", "plots")
         # not all stages, as `dvc checkout` fails where there are sources that never ran
-        self.dvc("checkout", "--with-deps", "export")
+        self.dvc("checkout", "--with-deps", "export", "report")
 
     def json(self, path: str):
         return json.loads((self.root / path).read_text())
@@ -194,8 +220,19 @@ def record_params(read: set[str]) -> None:
             place = "" if isinstance(section, Params) else places.get(id(section))
             if isinstance(value, Section):
                 places[id(value)] = f"{name}."
-            elif place is not None:  # None where it is pydantic that asks, to check
+            elif isinstance(value, dict):
+                places.update({id(each): f"{name}.{key}." for key, each in value.items()})
+            elif place is not None:  # None where a section is checked
                 read.add(f"{place}{name}")
         return value
 
+    validate = Params.model_validate
+
+    def validate_unseen(content: dict) -> Params:
+        before = set(read)
+        params = validate(content)
+        read.intersection_update(before)
+        return params
+
     Section.__getattribute__ = get
+    Params.model_validate = validate_unseen

@@ -18,6 +18,7 @@ import time
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,13 +29,15 @@ from PIL import Image
 
 from stages import app, predict
 from stages.lib.core.errors import UserError, run
+from stages.lib.core.shrinking import shrink
+from stages.lib.images.photos import read_photo, to_square
 from stages.lib.networks.model_files import Classifier, save_classifier
 from stages.lib.serving import page_content
 from stages.lib.serving.answers import answer_in_batches, read_photos
 from stages.lib.serving.trained_models import Threshold, Trained, load_model
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]  # red, green and blue to the network below
-SIDE = 32
+SIDE, PREPARED_SIDE = 32, 48  # pixels
 THRESHOLD = 0.6
 MAX_PIXELS = 20_000
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -78,6 +81,10 @@ def by_colour() -> keras.Model:
     return network
 
 
+def classify(network: Any, resize: str = "crop") -> Classifier:
+    return Classifier(network, BREEDS, resize, PREPARED_SIDE)
+
+
 def paint(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (90, 60)) -> Path:
     """A picture of one colour that fades to the right."""
     fading = np.linspace(1, 0.6, size[0])[None, :, None] * np.ones((size[1], 1, 3)) * colour
@@ -89,7 +96,7 @@ def paint(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (90,
 def folder(tmp_path_factory, write_params):
     """A repository with a trained model, what was measured of it, and photos to ask about."""
     folder = tmp_path_factory.mktemp("app")
-    save_classifier(Classifier(by_colour(), BREEDS, "crop"), folder / "models/scratch_plain.keras")
+    save_classifier(classify(by_colour()), folder / "models/scratch_plain.keras")
     (folder / "metrics").mkdir()
     (folder / "metrics/evaluate.json").write_text(json.dumps(EVALUATION))
     (folder / "metrics/prepare.json").write_text(json.dumps(PREPARED))
@@ -111,7 +118,7 @@ def folder(tmp_path_factory, write_params):
 @pytest.fixture(scope="module")
 def trained():
     network = by_colour()
-    return Trained(Classifier(network, BREEDS, "crop"), network, Threshold(THRESHOLD), "scratch_plain")
+    return Trained(classify(network), network, Threshold(THRESHOLD), "scratch_plain")
 
 
 def call(monkeypatch, capsys, main, *arguments: object) -> tuple[int, str, str]:
@@ -255,14 +262,23 @@ def test_the_picture_is_the_one_that_the_model_was_given(folder, trained):
     html = page_content.render_answers(shown(trained, [folder / "photos/grey.png"]), trained.threshold)
     picture, _ = re.findall('src="data:image/jpeg;base64,([^"]*)"', html)
     found = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))), np.float32)
-    expected = read_photos([folder / "photos/grey.png"], SIDE, "crop", MAX_PIXELS).pictures[0]
+    expected = read_photos([folder / "photos/grey.png"], trained.classifier, MAX_PIXELS).pictures[0]
     assert np.abs(found - expected).max() < 8  # JPEG
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "squash"])
+def test_a_photo_is_made_square_and_shrunk_as_prepare_and_the_stages_after_it_do(folder, resize):
+    photo = read_photo(folder / "photos/red.png", MAX_PIXELS)
+    expected = np.asarray(shrink(to_square(photo, PREPARED_SIDE, resize), SIDE))
+    (found,) = read_photos([folder / "photos/red.png"], classify(by_colour(), resize), MAX_PIXELS).pictures
+    assert np.array_equal(found, expected)
+    assert not np.array_equal(found, to_square(photo, SIDE, resize))
 
 
 def test_a_picture_that_an_older_pillow_cannot_pad_gets_a_sentence(tmp_path):
     paint(tmp_path / "line.png", (200, 100, 0), (5000, 1))
     paint(tmp_path / "dog.png", (200, 100, 0))
-    found = read_photos([tmp_path / "line.png", tmp_path / "dog.png"], SIDE, "pad", MAX_PIXELS)
+    found = read_photos([tmp_path / "line.png", tmp_path / "dog.png"], classify(by_colour(), "pad"), MAX_PIXELS)
     can_pad = int(PIL.__version__.split(".")[0]) >= 13
     refused = [] if can_pad else [f"{tmp_path / 'line.png'}: too thin to be padded (5000x1)"]
     assert [str(fault) for fault in found.faults] == refused
@@ -293,7 +309,7 @@ def test_a_network_that_is_not_kerass_has_no_heat(folder, trained):
         def predict_on_batch(self, photos):
             return np.tile([[0.7, 0.2, 0.1]], (len(photos), 1))
 
-    other = trained._replace(classifier=Classifier(Other(), BREEDS, "crop"), as_saved=None)
+    other = trained._replace(classifier=classify(Other()), as_saved=None)
     found = shown(other, [folder / "photos/red.png"])
     assert found.photos[0]["heat"] is None
     assert page_content.render_answers(found, None).count("<img") == 1
@@ -315,7 +331,7 @@ def test_an_empty_lock_tells_nothing(tmp_path, monkeypatch):
 
 def test_averaged_views_are_explained_by_the_network_as_it_is_saved(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    save_classifier(Classifier(by_colour(), BREEDS, "crop"), Path("models/scratch_plain.keras"))
+    save_classifier(classify(by_colour()), Path("models/scratch_plain.keras"))
     read = load_model(Path("models/scratch_plain.keras"), EVALUATION | {"views": 2})
     (photo,) = shown(read, [folder / "photos/red.png"]).photos
     assert photo["heat"] is not None

@@ -57,7 +57,7 @@ def test_each_photo_has_its_copies_and_the_list_says_which(repository, run_stage
     made = contents(repository / "data" / "augmented")
     expected = pd.DataFrame(
         [
-            {"view": f"{photo.removesuffix('.png')}.{copy}.png", "photo": photo, "copy": copy}
+            {"view": f"{photo.removesuffix('.png')}.{copy}.jpg", "photo": photo, "copy": copy}
             for photo in PHOTOS
             for copy in range(3)
         ]
@@ -69,7 +69,8 @@ def test_each_photo_has_its_copies_and_the_list_says_which(repository, run_stage
     assert len(set(made.values())) == len(made)  # no two views are the same
     for name in expected["view"]:
         with Image.open(repository / "data" / "augmented" / "augmented" / name) as image:
-            assert (image.mode, image.size) == ("RGB", (SIDE, SIDE))
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (SIDE, SIDE))
+            assert {(across, down) for _, across, down, _ in image.layer} == {(1, 1)}, "colour is in full resolution"
 
 
 def test_a_second_run_makes_the_same_bytes(repository, views_in):
@@ -92,8 +93,8 @@ def test_views_depend_on_their_photo_alone_not_on_its_name_or_its_neighbours(rep
     second = views_in(repository)
     for copy in range(3):
         for photo in ("Cairn/walk, 2024/b.jpg", "Löwchen/c d.jpg", "Löwchen/e"):
-            assert second[f"augmented/{photo}.{copy}.png"] == first[f"augmented/{photo}.{copy}.png"]
-        assert second[f"augmented/Löwchen/z.jpg.{copy}.png"] == first[f"augmented/Cairn/a.jpg.{copy}.png"]
+            assert second[f"augmented/{photo}.{copy}.jpg"] == first[f"augmented/{photo}.{copy}.jpg"]
+        assert second[f"augmented/Löwchen/z.jpg.{copy}.jpg"] == first[f"augmented/Cairn/a.jpg.{copy}.jpg"]
     assert len(second) == len(first)
 
 
@@ -101,9 +102,9 @@ def test_more_copies_leave_the_first_ones_as_they_are(repository, views_in, writ
     first = views_in(repository)
     write_params(repository / "params.yaml", augment=SETTINGS | {"copies": 4}, seed=1)
     second = views_in(repository)
-    pictures = {name for name in first if name.endswith(".png")}
+    pictures = {name for name in first if name.endswith(".jpg")}
     assert all(second[name] == first[name] for name in pictures)
-    assert len([name for name in second if name.endswith(".png")]) == len(pictures) + len(PHOTOS)
+    assert len([name for name in second if name.endswith(".jpg")]) == len(pictures) + len(PHOTOS)
 
 
 def test_no_copies_give_empty_lists(repository, run_stage, contents, write_params):
@@ -173,15 +174,16 @@ def test_views_of_one_seed_and_copy_differ_between_photos_and_copies_and_seeds()
     assert first not in [other.random() for other in others]
 
 
-def test_settings_are_those_of_the_parameters(draw_photo, tmp_path, monkeypatch):
+def test_a_view_is_what_the_parameters_say_but_for_what_jpeg_takes(draw_photo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     photo = augment.TRAIN / "Cairn" / "a.png"
     photo.parent.mkdir(parents=True)
-    draw_photo(1, (SIDE, SIDE)).save(photo)
-    rows = augment.make_views(photo, tmp_path / "views", 5, Augment(**SETTINGS))
+    draw_photo(1, (128, 128)).save(photo)
+    settings = {name: value for name, value in SETTINGS.items() if name != "copies"}
     with Image.open(photo) as image:
-        for row in rows:
-            settings = {name: value for name, value in SETTINGS.items() if name != "copies"}
+        for row in augment.make_views(photo, tmp_path / "views", 5, Augment(**SETTINGS)):
             expected = random_view(image, view_generator(5, photo.read_bytes(), row["copy"]), **settings)
             with Image.open(tmp_path / "views" / row["view"]) as made:
-                assert made.tobytes() == expected.tobytes()
+                difference = np.abs(np.asarray(made).astype(int) - np.asarray(expected))
+            assert difference.mean() < 1.5
+            assert difference.max() < 20

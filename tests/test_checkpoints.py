@@ -23,7 +23,7 @@ SETTINGS = Transfer(
     steps=18, batch_size=8, class_balance="none", optimizer="adamw", learning_rate=0.05, weight_decay=0.01, dropout=0.5,
     label_smoothing=0.1, validate_every=3, patience=4, dense_units=16,
 )  # fmt: skip
-NAME = "transfer_plain"
+NAME = "VGG16_transfer_plain"
 SLOW = pytest.mark.slow
 KILLS = [(0, 2), (1, 0), (3, 1), (-1, 2)]  # after how many looks at val, the last counting from the end, and steps
 
@@ -34,14 +34,14 @@ class KilledError(Exception):
 
 @pytest.fixture(autouse=True)
 def _project(tmp_path, monkeypatch):
-    """A repository of DVC's in which it seems to run the stage transfer@plain."""
+    """A repository of DVC's in which it seems to run the stage transfer@VGG16-plain."""
     graph = {
         "stages": {
             "transfer": {
-                "matrix": {"variant": ["plain", "augmented"]},
-                "cmd": "python code.py ${item.variant}",
+                "matrix": {"backbone": "${backbones}", "variant": ["plain", "augmented"]},
+                "cmd": "python code.py ${item.backbone} ${item.variant}",
                 "params": ["seed", "transfer.steps", {"found.json": ["best"]}],
-                "deps": ["${data.source}", "code.py", "features/${item.variant}"],
+                "deps": ["${data.source}", "code.py", "features/${item.backbone}/${item.variant}"],
             }
         }
     }
@@ -49,13 +49,21 @@ def _project(tmp_path, monkeypatch):
     (tmp_path / "found.json").write_text('{"best": "one", "score": 1}')
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(graph))
     (tmp_path / "params.yaml").write_text(
-        yaml.safe_dump({"seed": 1, "data": {"source": "photos"}, "transfer": {"steps": 30, "more": 1}})
+        yaml.safe_dump(
+            {
+                "seed": 1,
+                "data": {"source": "photos"},
+                "backbones": {"VGG16": {"more": 1}, "other-2": {"more": 1}},
+                "transfer": {"steps": 30, "more": 1},
+            }
+        )
     )
-    for file in ("photos/a/1.jpg", "features/plain/train.npy", "features/augmented/train.npy", "code.py"):
+    features = [f"features/{name}/train.npy" for name in ("VGG16/plain", "VGG16/augmented", "other-2/plain")]
+    for file in ("photos/a/1.jpg", *features, "code.py"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(file)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DVC_STAGE", "transfer@plain")
+    monkeypatch.setenv("DVC_STAGE", "transfer@VGG16-plain")
 
 
 def of_head():
@@ -81,7 +89,7 @@ def train_and_write(make, settings):
     training = training_batches(inputs[:half], labels[:half], 3, settings, 1)
     validation = validation_batches(inputs[half:], labels[half:], 3, settings.batch_size)
     trained = train(model, training, validation, settings, NAME)
-    write_results(NAME, Classifier(model, ["x", "y", "z"], "crop"), trained, "float32")
+    write_results(NAME, Classifier(model, ["x", "y", "z"], "crop", 32), trained, "float32")
     return trained
 
 
@@ -227,25 +235,27 @@ def test_ctrl_c_says_what_is_kept(monkeypatch, capsys):
 
 
 def test_the_hash_is_of_all_that_the_stage_depends_on_and_of_nothing_else():
-    before = hash_stage("transfer@plain")
+    stage = "transfer@VGG16-plain"
+    before = hash_stage(stage)
     rewrite("params.yaml", "more: 1", "more: 2")
     rewrite("found.json", "1", "2")
-    rewrite("features/augmented/train.npy", "train", "other")
-    assert hash_stage("transfer@plain") == before
-    seen = {before, hash_stage("transfer@augmented")}
+    rewrite("features/VGG16/augmented/train.npy", "train", "other")
+    rewrite("features/other-2/plain/train.npy", "train", "other")
+    assert hash_stage(stage) == before
+    seen = {before, hash_stage("transfer@VGG16-augmented"), hash_stage("transfer@other-2-plain")}
     for change in [
         ("params.yaml", "seed: 1", "seed: 2"),
         ("params.yaml", "steps: 30", "steps: 31"),
         ("found.json", "one", "other"),
         ("photos/a/1.jpg", "1", "2"),
-        ("features/plain/train.npy", "train", "other"),
+        ("features/VGG16/plain/train.npy", "train", "other"),
         ("code.py", "code", "other"),
     ]:
         rewrite(*change)
-        seen.add(hash_stage("transfer@plain"))
+        seen.add(hash_stage(stage))
     paths.Path("photos/a/1.jpg").rename("photos/a/2.jpg")
-    seen.add(hash_stage("transfer@plain"))
-    assert len(seen) == 9
+    seen.add(hash_stage(stage))
+    assert len(seen) == 10
 
 
 def test_of_a_quiet_training_nothing_is_kept():

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from stages.lib.core.hashes import hash_file
 from stages.lib.inference import costs
 from stages.lib.networks.classifiers import scratch_network
 from stages.lib.networks.graphs import average_views
@@ -37,8 +38,11 @@ def test_milliseconds_are_told_for_each_batch_size():
     assert min(found.values()) > 0
 
 
-def test_size_counts_every_weight_and_the_file(tmp_path):
+def test_a_files_description_counts_every_weight_and_tells_one_file_from_another(tmp_path):
     path = tmp_path / "model"
     path.write_bytes(bytes(1_260_000))
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
-    assert costs.describe_size(network, path) == {"parameters": 16, "megabytes": pytest.approx(1.3)}
+    found = costs.describe_file(network, path)
+    assert found == {"parameters": 16, "megabytes": pytest.approx(1.3), "sha256": hash_file(path)}
+    path.write_bytes(bytes(1_259_999) + b"1")
+    assert costs.describe_file(network, path)["sha256"] != found["sha256"]

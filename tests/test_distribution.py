@@ -1,5 +1,6 @@
 """Two devices train what one does: logical processors stand in for the GPUs that this was never tried on."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,14 +11,19 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
+from tiny_pipeline import BACKBONE, FINETUNE, draw_photos, tiny_params
 from two_devices import CASES, SETTINGS
 
+from stages import augment, features, prepare, transfer
+from stages.lib.core.models import transfer_model
 from stages.lib.datasets.batches import shares_of_devices
-from stages.lib.datasets.pictures import read_picture
+from stages.lib.datasets.pictures import find_pictures, read_picture
 from stages.lib.networks.model_files import load_classifier
 from stages.lib.training.devices import all_devices, devices_for
+from stages.sources import bundled_weights
 
 ROOT = Path(__file__).resolve().parent.parent
+TRANSFERRED = transfer_model(BACKBONE, "augmented")
 ALIKE = [case for case in CASES if "dropout" not in case]
 LOSS = 5e-5  # largest difference between the losses of one device and two, relative
 # Between their weights, as a share of the largest one of the same array. AdamW makes steps of one size out of gradients
@@ -142,66 +148,91 @@ def test_each_picture_of_val_is_in_one_share_and_no_share_is_empty(devices):
         assert len(set(sizes[:devices])) == 1
 
 
-# What a stage is run by, so that TensorFlow has so many devices when it starts
+# Runs stages, each in its folder, where TensorFlow has so many devices when it starts
 ON_DEVICES = """
-import runpy, sys
-import tensorflow as tf
-count, sys.argv = int(sys.argv[1]), sys.argv[2:]
+import contextlib, json, os, runpy, sys
+from pathlib import Path
+import keras, tensorflow as tf
+count, stages = json.loads(sys.argv[1])
 processor = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * count)
-runpy.run_module(sys.argv[0], run_name="__main__")
+for folder, stage in stages.items():
+    os.chdir(folder)
+    keras.backend.clear_session()
+    sys.argv = stage.split()
+    try:
+        with Path("printed.txt").open("w") as printed, contextlib.redirect_stdout(printed):
+            runpy.run_module(f"stages.{sys.argv[0]}", run_name="__main__")
+    except SystemExit as ended:
+        assert ended.code == 0, stage
 """
+# A history is written with 6 digits. Rounding to 8 bits of bfloat16 is up to 0.004, relative, of which a network from
+# scratch makes as much as lies between its losses in bfloat16 and in float32.
+STAGES = {  # the model, how it is made, in which precision, and what rounding does to it
+    "scratch": ("scratch_augmented", "train_scratch augmented", "float32", 1e-5),
+    "scratch in bfloat16": ("scratch_augmented", "train_scratch augmented", "mixed_bfloat16", 3e-2),
+    "transfer": (TRANSFERRED, f"transfer {BACKBONE} augmented", "float32", 1e-5),
+    "finetune in bfloat16": (FINETUNE, f"finetune {BACKBONE}", "mixed_bfloat16", 5e-3),
+}
 
 
 @pytest.fixture(scope="module")
-def run_on_devices(first_run, tmp_path_factory):
-    """Run a stage that trains on so many devices; what it printed, its history, and what its model says of test."""
-    repository, *_ = first_run
+def project(tmp_path_factory, run_stage):
+    """A folder in which all was made that the stages of `STAGES` read."""
+    root = tmp_path_factory.mktemp("project")
+    draw_photos(root / "photos", seed=1)
+    (root / "params.yaml").write_text(yaml.safe_dump(tiny_params()))
+    for main, *arguments in (
+        (prepare.main,),
+        (augment.main,),
+        (bundled_weights.main,),
+        (features.main, BACKBONE),
+        (transfer.main, BACKBONE, "augmented"),
+    ):
+        assert run_stage(main, root, *arguments) == 0
+    return root
 
-    def run_on(devices, stage, precision):
-        folder = tmp_path_factory.mktemp("stage")
-        params = yaml.safe_load((repository.root / "params.yaml").read_text())
-        params["precision"] = precision
-        for section in ("train_scratch", "transfer", "finetune"):
-            params[section]["dropout"] = 0
-        (folder / "params.yaml").write_text(yaml.safe_dump(params))
-        (folder / "data").symlink_to(repository.root / "data")
-        (folder / "models").mkdir()
-        (folder / "models/transfer_augmented.keras").symlink_to(repository.root / "models/transfer_augmented.keras")
+
+@pytest.fixture(scope="module")
+def stages_run(project, tmp_path_factory):
+    """A folder in which each of `STAGES` ran on one device and on two, in <case>-<devices>."""
+    root = tmp_path_factory.mktemp("stages")
+    for devices in (1, 2):
+        stages = {}
+        for case, (_, stage, precision, _) in STAGES.items():
+            params = tiny_params() | {"precision": precision}
+            for section in ("train_scratch", "transfer", "finetune"):
+                params[section]["dropout"] = 0
+            folder = root / f"{case}-{devices}"
+            (folder / "models").mkdir(parents=True)
+            (folder / "params.yaml").write_text(yaml.safe_dump(params))
+            (folder / "data").symlink_to(project / "data")
+            (folder / f"models/{TRANSFERRED}.keras").symlink_to(project / f"models/{TRANSFERRED}.keras")
+            stages[str(folder)] = stage
         done = subprocess.run(
-            [sys.executable, "-c", ON_DEVICES, str(devices), *f"stages.{stage}".split()],
-            cwd=folder, capture_output=True, text=True, timeout=600,
+            [sys.executable, "-c", ON_DEVICES, json.dumps([devices, stages])],
+            capture_output=True, text=True, timeout=1800,
             env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        name = stage.replace("train_", "").replace(" ", "_")
-        files = sorted((repository.root / "data/prepared/test").rglob("*.png"))
-        said = load_classifier(folder / f"models/{name}.keras").network(
-            np.stack([read_picture(file) for file in files])
-        )
-        return done.stdout, pd.read_csv(folder / f"plots/history/{name}.csv"), said.numpy()
-
-    return run_on
+    return root
 
 
 @pytest.mark.slow
-# Rounding to 8 bits of bfloat16 is up to 0.004, relative; a history is written with 6 digits.
-@pytest.mark.parametrize(
-    ("stage", "precision", "rounding"),
-    [
-        ("train_scratch augmented", "float32", 1e-5),
-        ("train_scratch augmented", "mixed_bfloat16", 5e-3),
-        ("transfer augmented", "float32", 1e-5),
-        ("finetune", "mixed_bfloat16", 5e-3),
-    ],
-)
-def test_a_stage_makes_of_two_devices_what_it_makes_of_one(run_on_devices, stage, precision, rounding):
-    _, one, said_by_one = run_on_devices(1, stage, precision)
-    printed, two, said_by_two = run_on_devices(2, stage, precision)
-    assert "devices: 2 of 2\n" in printed
-    assert one["loss"].nunique() == len(one), "nothing was trained"
-    assert relative(one.to_numpy()[:, LOSSES], two.to_numpy()[:, LOSSES]) <= rounding
-    np.testing.assert_allclose(said_by_two, said_by_one, atol=rounding)
+@pytest.mark.parametrize("case", STAGES)
+def test_a_stage_makes_of_two_devices_what_it_makes_of_one(project, stages_run, case):
+    model, *_, rounding = STAGES[case]
+    files, _ = find_pictures(project / "data/prepared/test")
+    pictures = np.stack([read_picture(file, 32) for file in files])
+    histories, said = [], []
+    for devices in (1, 2):
+        folder = stages_run / f"{case}-{devices}"
+        histories.append(pd.read_csv(folder / f"plots/history/{model}.csv").to_numpy())
+        said.append(load_classifier(folder / f"models/{model}.keras").network.predict_on_batch(pictures))
+    assert "devices: 2 of 2\n" in (stages_run / f"{case}-2/printed.txt").read_text()
+    assert len(set(histories[0][:, LOSSES[0]])) == len(histories[0]), "nothing was trained"
+    assert relative(*(history[:, LOSSES] for history in histories)) <= rounding
+    np.testing.assert_allclose(said[1], said[0], atol=rounding)
 
 
 def test_with_one_device_there_is_no_strategy_and_nothing_is_said(capsys):

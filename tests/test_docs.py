@@ -1,25 +1,31 @@
 """README.md, CONTRIBUTING.md and docs/: their commands are run by somebody, and what they name is there."""
 
+import itertools
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import yaml
 from dvc.cli.parser import get_main_parser
-from pipeline_fixtures import ROOT, Repository
-from test_graph import ALL, GRAPH, PARAMS, RERUN, STAGES, read_changed
+from dvc.repo import Repo
+from dvc.utils.hydra import apply_overrides
+from pipeline_fixtures import ROOT, Repository, Stage, copy_definition, read_stages
+from test_graph import ALL, GRAPH, PARAMS, RERUN, STAGES, may_run_again, read_by
 
 from stages import app, predict, tune
-from stages.lib.core.models import MODELS
 from stages.lib.core.params import load_params
 
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
+# what a page may mean by each; weights of both kinds are there for VGG16
+PLACEHOLDERS = {"<b>": PARAMS["backbones"], "<model>": load_params(ROOT / "params.yaml").models, "<network>": ["VGG16"]}
 PROGRAMS = "dvc|git|lint-imports|mypy|pip|pre-commit|pytest|python|python3|ray|ruff|unzip"
 
 # Who runs the commands: in which file, by which words one can see it there, and patterns of the commands.
@@ -47,14 +53,14 @@ RUN_BY = [
     (("tests/test_pipeline.py", '"plots", "show"'), ["dvc plots show"]),
     (
         ("tests/test_pipeline.py", "predict.main"),
-        [r"python -m stages\.predict( my_dog\.jpg| holidays/ --model transfer_plain --json)?"],
+        [r"python -m stages\.predict( my_dog\.jpg| holidays/ --model VGG16_transfer_plain --json)?"],
     ),
     (("tests/pipeline_fixtures.py", '"checkout", "--with-deps"'), ["dvc (status|checkout)"]),
     (("tests/pipeline_fixtures.py", '"commit"'), ["git commit -am Before"]),
     (("tests/pipeline_fixtures.py", '"reset"'), [r"git checkout params\.yaml"]),
     (
         ("tests/test_docs.py", "def test_an_experiment_of_a_page_"),
-        [r"dvc exp run( -S (backbone\.\w+|data\.\w+|seed|finetune\.layers)=\S+)+"],
+        [r"dvc exp run( -S ([~+]?backbones\.\S+|(data\.source|seed)=\S+))+"],
     ),
     (
         ("tests/test_docs.py", "def test_a_queue_of_experiments_"),
@@ -103,6 +109,14 @@ def prose(page: str) -> str:
 
 def inline_code(page: str) -> list[str]:
     return [re.sub(r"\s+", " ", code) for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose(page))]
+
+
+def meant(text: str) -> list[str]:
+    """What a text means that may have one of `PLACEHOLDERS`."""
+    for placeholder, values in PLACEHOLDERS.items():
+        if placeholder in text:
+            return [text.replace(placeholder, value) for value in values]
+    return [text]
 
 
 def all_commands() -> list[Command]:
@@ -169,27 +183,42 @@ def test_dvc_has_the_options_and_the_stages_that_the_pages_give_it():
             assert [target for target in targets if target not in stages] == [], command
 
 
-def changes(command: Command) -> dict[str, object]:
-    """What a `dvc exp run` sets."""
-    words = command.words
-    pairs = [words[place + 1] for place, word in enumerate(words) if word == "-S"]
-    return {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in pairs)}
+def read_overridden(folder: Path, overrides: list[str]) -> dict[str, Stage]:
+    """The stages of the pipeline in ``folder`` with the params that `dvc exp run -S` makes of ``overrides``."""
+    copy_definition(folder)
+    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    apply_overrides(folder / "params.yaml", overrides)
+    Repo.init(str(folder), no_scm=True, force=True)
+    return read_stages(folder)
 
 
 EXPERIMENTS = [each for each in COMMANDS if each.text.startswith("dvc exp run -S") and "..." not in each.text]
 
 
 @pytest.mark.parametrize("command", EXPERIMENTS, ids=str)
-def test_an_experiment_of_a_page_has_valid_parameters_and_a_source_for_each_path(command, tmp_path, write_params):
-    changed = changes(command)
-    write_params(tmp_path / "params.yaml", **changed)
-    load_params(tmp_path / "params.yaml")
-    assert set(changed) <= set(RERUN)
-    (tmp_path / "repository").mkdir()
-    stages = read_changed(tmp_path / "repository", **changed)
-    made = {out for stage in stages.values() for out in stage.outs}
-    paths = {str(value) for key, value in changed.items() if key in {"data.source", "backbone.weights"}}
+def test_an_experiment_of_a_page_has_valid_parameters_and_a_source_for_each_path(command, tmp_path):
+    overrides = [word for before, word in itertools.pairwise(command.words) if before == "-S"]
+    made = {out for stage in read_overridden(tmp_path, overrides).values() for out in stage.outs}
+    params = load_params(tmp_path / "params.yaml")
+    paths = {params.data.source, *(backbone.weights for backbone in params.backbones.values())}
     assert paths - {"PATH_TO_THE_FIVE_FOLDERS"} <= made
+
+
+def test_a_network_as_the_readme_adds_it_makes_three_models_by_its_own_stages_and_those_that_compare(tmp_path):
+    (block,) = blocks("README.md", "yaml")
+    ((name, section),) = yaml.safe_load(block).items()
+    settings = ",".join(f"{key}:{value}" for key, value in section.items())
+    stages = read_overridden(tmp_path, [f"+backbones.{name}={{{settings}}}"])
+    assert len(load_params(tmp_path / "params.yaml").models) == len(PLACEHOLDERS["<model>"]) + 3
+    own = {stage.partition("@")[0] for stage in set(stages) - set(STAGES)}
+    compare = may_run_again(STAGES, "backbones", read_by(STAGES, "backbones"))
+    for page, less, more in (
+        ("README.md", "a backbone less", "a backbone more"),
+        ("docs/experiments.md", "a section of `backbones` less", "a section of `backbones` more"),
+    ):
+        said = {changed: set(re.findall(r"\w+", cell)) & {*GRAPH["stages"]} for changed, cell in reruns(page)}
+        assert said[less] == compare
+        assert said[more] == own | compare
 
 
 @pytest.mark.slow
@@ -249,21 +278,26 @@ def test_the_one_snippet_of_python_is_in_the_page_that_its_test_reads():
 
 
 def keys(cell: str) -> set[str]:
-    """The keys of params.yaml that a cell names, as `finetune.*` but `finetune.layers`."""
+    """The keys of params.yaml that a cell names, as `data.*` but `data.stanford_dogs_breeds`."""
 
     def matching(names: list[str]) -> set[str]:
-        patterns = [re.escape(name).replace(r"\*", r"\w+") for name in names]
+        patterns = [re.escape(each).replace(r"\*", r"\w+") for name in names for each in meant(name)]
         return {key for key in RERUN if any(re.fullmatch(pattern, key) for pattern in patterns)}
 
-    return matching(re.findall(r"`([\w.*]+)`", cell)) - matching(re.findall(r"but `([\w.*]+)`", cell))
+    return matching(re.findall(r"`([\w.*<>]+)`", cell)) - matching(re.findall(r"but `([\w.*<>]+)`", cell))
 
 
-def stages_named(cell: str) -> set[str]:
+def stages_named(cell: str, key: str) -> set[str]:
+    """The stages that a cell names for a parameter; of one of `backbones`, `<b>` is that one, else any."""
     if cell.startswith("all"):
         return ALL - set(re.findall(r"\w+", cell.partition(" but ")[2]))
-    cell = cell.replace("*the end*", "evaluate, explain, report, convert, export")
+    backbone = key.split(".")[1] if key.startswith("backbones.") else r"[\w-]+"
+    cell, _, of_main = cell.partition("; of `main_backbone` also ")
+    if of_main and backbone == PARAMS["main_backbone"]:
+        cell = f"{cell}, {of_main}"
+    cell = cell.replace("*the end*", "evaluate, explain, report, convert, export").replace("<b>", backbone)
     names = re.sub(r", which .*", "", cell).split(", ")
-    found = {name: {stage for stage in ALL if stage in {name, f"{name}@plain", f"{name}@augmented"}} for name in names}
+    found = {name: {stage for stage in ALL if re.fullmatch(f"{name}([@-].+)?", stage)} for name in names}
     assert [name for name in names if not found[name]] == []
     return set().union(*found.values())
 
@@ -276,14 +310,14 @@ def reruns(page: str) -> list[tuple[str, str]]:
 
 def test_what_the_docs_say_runs_again_is_what_the_graph_says_for_every_parameter():
     rows = reruns("docs/experiments.md")
-    said = {key: stages_named(stages) for changed, stages in rows for key in keys(changed)}
+    said = {key: stages_named(stages, key) for changed, stages in rows for key in keys(changed)}
     assert said == RERUN
 
 
 def test_what_the_readme_says_runs_again_is_what_the_docs_say():
     said = {key: stages for changed, stages in reruns("README.md") for key in keys(changed)}
     assert len(said) == 6
-    assert {key: ALL if "all" in stages else stages_named(stages) for key, stages in said.items()} == {
+    assert {key: ALL if "all" in stages else stages_named(stages, key) for key, stages in said.items()} == {
         key: RERUN[key] for key in said
     }
 
@@ -339,20 +373,17 @@ def is_there(name: str, outs: set[str]) -> bool:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_files_that_a_page_names_are_there_or_made_by_a_stage(page):
     outs = {out for stage in STAGES.values() for out in stage.outs}
-    lost = []
-    for name in paths_named(page) - NOT_KEPT:
-        each = [name.replace("<model>", model) for model in MODELS] if "<model>" in name else [name]
-        if not all(is_there(path, outs) for path in each):
-            lost.append(name)
-    assert lost == []
+    named = paths_named(page) - NOT_KEPT
+    assert [name for name in named if not all(is_there(path, outs) for path in meant(name))] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_parameters_that_a_page_names_are_in_params_yaml(page):
     sections = "|".join(key for key, value in PARAMS.items() if isinstance(value, dict))
-    named = {code.partition(":")[0] for code in inline_code(page) if re.match(rf"({sections})\.[a-z_*]+(:|$)", code)}
-    named -= {"params.yaml", "evaluate.py"}
-    assert [name for name in named if name.removesuffix(".*") not in {*RERUN, *PARAMS}] == []
+    codes = [code for code in inline_code(page) if re.match(rf"({sections})\.[\w.*<>]+(:|$)", code)]
+    named = {name for code in codes for name in meant(code.partition(":")[0])} - {"evaluate.py"}
+    known = {*RERUN, *PARAMS, *(f"backbones.{name}" for name in PARAMS["backbones"])}
+    assert [name for name in named if name.removesuffix(".*") not in known] == []
 
 
 def test_the_readme_has_a_line_for_each_package_and_contributing_has_their_order():

@@ -26,18 +26,21 @@ from stages.lib.backbones.build import build_backbone
 from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import UserError
 from stages.lib.core.evaluated import read_evaluation
-from stages.lib.core.models import MODELS
+from stages.lib.core.hashes import hash_file
+from stages.lib.core.params import load_params
 from stages.lib.core.registry import BACKBONES
+from stages.lib.core.shrinking import shrink
 from stages.lib.exporting import conversion, exported
 from stages.lib.exporting.about import About, describe
 from stages.lib.exporting.parity import compare
+from stages.lib.images.photos import to_square
 from stages.lib.networks.classifiers import head_network, join, scratch_network
 from stages.lib.networks.graphs import average_views
 from stages.lib.networks.model_files import load_classifier, save_classifier
 from stages.lib.serving.trained_models import load_model
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]
-SIDE = 32
+SIDE, PREPARED_SIDE = 32, 48  # pixels
 THRESHOLD = 0.515  # of which the drawn photos fall on both sides
 FILES = {name: each.file for name, each in exported.FORMATS.items()}
 ARTIFACTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
@@ -58,14 +61,16 @@ def untrained() -> keras.Model:
 
 def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) -> Path:
     """What the stage reads: a model, what evaluate said of it, and four test photos of each breed."""
-    save_classifier(Classifier(network, BREEDS, "pad"), folder / "models/scratch_plain.keras")
+    model = folder / "models/scratch_plain.keras"
+    save_classifier(Classifier(network, BREEDS, "pad", PREPARED_SIDE), model)
     (folder / "metrics").mkdir()
-    said = {"scratch_plain": {"threshold": THRESHOLD}, "best": "scratch_plain", "views": views}
+    said = {"scratch_plain": {"threshold": THRESHOLD}, "best": "scratch_plain"}
+    said |= {"best_sha256": hash_file(model), "views": views}
     (folder / "metrics/evaluate.json").write_text(json.dumps(said))
     for place, breed in enumerate(BREEDS):
         (folder / "data/prepared/test" / breed).mkdir(parents=True)
         for number in range(4):
-            photo = draw_photo(10 * place + number, (SIDE, SIDE))
+            photo = draw_photo(10 * place + number, (PREPARED_SIDE, PREPARED_SIDE))
             photo.save(folder / "data/prepared/test" / breed / f"{number}.png")
     return folder
 
@@ -73,8 +78,8 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
 def write_exported(network: bytes, path: Path, **changes: object) -> None:
     """Label a converted network, as the stage does; ``changes`` are of what there is to know of it."""
     about = About(
-        model="scratch_plain", keras_sha256="0", description=describe(SIDE, BREEDS, "crop", 1), breeds=BREEDS,
-        resize="crop", threshold=THRESHOLD, views=1,
+        model="scratch_plain", keras_sha256="0", description="", breeds=BREEDS, resize="crop",
+        prepared_size=PREPARED_SIDE, threshold=THRESHOLD, views=1,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # pydantic of what it does not check
@@ -102,7 +107,7 @@ def test_an_exported_model_gives_the_probabilities_of_keras_for_any_number_of_ph
     assert found.classifier.network.input_shape == (None, SIDE, SIDE, 3)
     assert np.abs(found.classifier.network.predict_on_batch(photos[:count]) - expected).max() < CLOSE[name]
     assert found.classifier.breeds == BREEDS
-    assert found.classifier.resize == "pad"
+    assert (found.classifier.resize, found.classifier.prepared_size) == ("pad", PREPARED_SIDE)
     assert found.about.threshold == THRESHOLD
 
 
@@ -117,7 +122,7 @@ def predict_with_rounded_weights(network: keras.Model, photos: np.ndarray) -> np
 
 def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> None:
     """Export a network, and ask it and what was written about photos that are the darker the later they come."""
-    save_classifier(Classifier(network, BREEDS, "crop"), folder / "it.keras")
+    save_classifier(Classifier(network, BREEDS, "crop", SIDE), folder / "it.keras")
     classifier = load_classifier(folder / "it.keras")
     noise = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3))
     darker = (noise // np.arange(1, 5).reshape(4, 1, 1, 1)).astype(np.uint8)
@@ -148,7 +153,7 @@ def test_averaged_views_are_part_of_each_exported_model(tmp_path, draw_photo, ru
 
 def put_head_on(backbone: keras.Model) -> keras.Model:
     keras.utils.set_random_seed(1)
-    return join(backbone, head_network(backbone.output.shape[-1], len(BREEDS), dense_units=8, dropout=0.5))
+    return join(backbone, head_network(backbone.output_shape[-1], len(BREEDS), dense_units=8, dropout=0.5))
 
 
 def beginning_of(name: str) -> keras.Model:
@@ -227,12 +232,12 @@ def test_a_stage_before_evaluate_tells_in_one_line_what_to_run_first(
 
 def test_a_model_that_is_not_there_is_told_in_one_line(tmp_path, run_stage, capsys, contents):
     (tmp_path / "metrics").mkdir()
-    said = {"best": "finetune", "views": 1, "finetune": {"threshold": 0.5}}
+    said = {"best": "VGG16_finetune", "best_sha256": "0", "views": 1, "VGG16_finetune": {"threshold": 0.5}}
     (tmp_path / "metrics/evaluate.json").write_text(json.dumps(said))
     before = contents(tmp_path)
     assert run_stage(convert.main, tmp_path) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: models/finetune.keras is not here: ")
+    assert line.startswith("error: models/VGG16_finetune.keras is not here: ")
     assert contents(tmp_path) == before
 
 
@@ -241,7 +246,7 @@ def test_a_model_that_is_not_there_is_told_in_one_line(tmp_path, run_stage, caps
 
 def fill_up(folder: Path, root: Path) -> Path:
     """Put what DVC takes for granted beside what the stages read and made."""
-    for model in set(MODELS) - {"scratch_plain"}:
+    for model in set(load_params(root / "params.yaml").models) - {"scratch_plain"}:
         shutil.copyfile(folder / "models/scratch_plain.keras", folder / f"models/{model}.keras")
     shutil.copyfile(root / "params.yaml", folder / "params.yaml")
     return folder
@@ -301,25 +306,39 @@ def test_onnx_tells_what_it_is_to_any_reader(made):
     assert [size.dim_param or size.dim_value for size in probabilities.type.tensor_type.shape.dim] == ["batch", 3]
     told = {entry.key: json.loads(entry.value) for entry in proto.metadata_props if entry.key != "sha256"}
     assert (told.pop("breeds"), told.pop("threshold"), told.pop("resize")) == (BREEDS, THRESHOLD, "pad")
+    assert told.pop("prepared_size") == PREPARED_SIDE
     assert told.pop("description") == proto.doc_string
+    assert (
+        "photo: float32 (n, 32, 32, 3), red-green-blue 0-255, made square by resize=pad at 48 pixels"
+        in proto.doc_string
+    )
     digest = hashlib.sha256((made / "models/scratch_plain.keras").read_bytes()).hexdigest()
     assert told == {"model": "scratch_plain", "keras_sha256": digest, "views": 1}
     assert {each.domain: each.version for each in proto.opset_import}[""] == conversion.OPSET
 
 
 @each_format
-def test_an_exported_file_is_known_as_long_as_the_model_that_it_was_made_from_is_the_same(
-    made, tmp_path, monkeypatch, name
+def test_an_exported_file_is_known_as_long_as_evaluate_speaks_of_the_model_that_it_was_made_from(
+    made, monkeypatch, name
 ):
-    shutil.copytree(made / "models", tmp_path / "models")
-    shutil.copytree(made / "metrics", tmp_path / "metrics")
-    monkeypatch.chdir(tmp_path)
-    path = Path("models/exported") / FILES[name]
-    assert load_model(path, read_evaluation()).name == "scratch_plain"
-    keras.utils.set_random_seed(2)
-    again = Classifier(scratch_network(SIDE, len(BREEDS), dropout=0.1), BREEDS, "pad")
-    save_classifier(again, Path("models/scratch_plain.keras"))
-    assert load_model(path, read_evaluation()).name is None
+    monkeypatch.chdir(made)
+    path, evaluation = Path("models/exported") / FILES[name], read_evaluation()
+    assert load_model(path, evaluation).name == "scratch_plain"
+    assert load_model(path, evaluation | {"best_sha256": "of one that was trained again"}).name is None
+
+
+@pytest.mark.parametrize(
+    ("side", "views", "told"),
+    [
+        (128, 1, "made square by resize=crop at 260 pixels, then shrunk to 128; probabilities: "),
+        (260, 1, "made square by resize=crop; probabilities: "),
+        (260, 2, "below threshold; they are means over the photo and its mirror image, which the network makes itself"),
+    ],
+)
+def test_what_goes_in_and_comes_out_is_told_in_words(side, views, told):
+    description = describe(side, BREEDS, "crop", 260, views)
+    assert description.startswith(f"photo: float32 (n, {side}, {side}, 3), red-green-blue 0-255, made square by ")
+    assert told in description
 
 
 @pytest.mark.parametrize("file", ["best.tflite", "best-float16.tflite"])
@@ -328,6 +347,7 @@ def test_tensorflow_lite_tells_what_it_is_to_any_unzip(made, file):
         assert archive.read("labels.txt").decode() == "".join(f"{breed}\n" for breed in BREEDS)
         told = json.loads(archive.read("metadata.json"))
     assert (told["breeds"], told["threshold"], told["resize"]) == (BREEDS, THRESHOLD, "pad")
+    assert told["prepared_size"] == PREPARED_SIDE
 
 
 # Answers that differ
@@ -440,11 +460,12 @@ def test_the_lines_of_the_docs_for_onnxruntime_alone_give_the_answer_of_keras(ma
         r"```python\n(.*?best\.onnx.*?)```", (root / "docs/serving.md").read_text(encoding="utf-8"), re.DOTALL
     )
     (tmp_path / "models").symlink_to(made / "models")
-    draw_photo(3, (SIDE, SIDE)).save(tmp_path / "my_dog.jpg", quality=95)
+    draw_photo(3).save(tmp_path / "my_dog.jpg", quality=95)
     done = subprocess.run(
         [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300
     )
-    probabilities = untrained().predict_on_batch(np.asarray(Image.open(tmp_path / "my_dog.jpg"))[None])[0]
+    picture = shrink(to_square(Image.open(tmp_path / "my_dog.jpg"), PREPARED_SIDE, "crop"), SIDE)
+    probabilities = untrained().predict_on_batch(np.asarray(picture)[None])[0]
     assert done.stdout.split(" ", 1)[1].strip() == BREEDS[probabilities.argmax()]
     assert float(done.stdout.split()[0].rstrip("%")) == pytest.approx(100 * probabilities.max(), abs=0.1)
 
@@ -470,7 +491,7 @@ def complaint():
         with pytest.raises(UserError) as raised:
             exported.load_exported(path)
         (line,) = str(raised.value).splitlines()
-        assert line.startswith(f"{path} is no exported model of this pipeline, or not whole: ")
+        assert line.startswith(f"{path} is no exported model of this version of the pipeline, or not whole: ")
         return line
 
     return load
@@ -526,7 +547,13 @@ def test_models_of_others_are_told_what_they_lack(made, tmp_path, complaint):
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [({"breeds": "Cairn"}, "breeds"), ({"resize": "stretch"}, "resize"), ({"threshold": "high"}, "threshold")],
+    [
+        ({"breeds": "Cairn"}, "breeds"),
+        ({"resize": "stretch"}, "resize"),
+        ({"prepared_size": None}, "prepared_size"),
+        ({"prepared_size": 31}, "it takes 32 pixels a side, and photos have 31 before"),
+        ({"threshold": "high"}, "threshold"),
+    ],
 )
 @pytest.mark.parametrize("file", ["it.onnx", "it.tflite"])
 def test_an_exported_model_whose_metadata_do_not_fit_is_one_clear_line(made, tmp_path, complaint, file, change, told):

@@ -69,7 +69,7 @@ def test_nothing_is_hot_where_nothing_speaks_for_the_class():
 
 
 def test_it_works_on_a_model_as_it_is_saved(tmp_path):
-    save_classifier(Classifier(scratch_network(32, 3, 0.1), ["a", "b", "c"], "crop"), tmp_path / "model.keras")
+    save_classifier(Classifier(scratch_network(32, 3, 0.1), ["a", "b", "c"], "crop", 32), tmp_path / "model.keras")
     network = load_classifier(tmp_path / "model.keras").network
     heat = grad_cam(network, np.zeros((1, 32, 32, 3), np.uint8) + 99, np.array([1]))
     assert heat.shape[0] == 1

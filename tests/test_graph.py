@@ -10,19 +10,22 @@ import seaborn as sns
 import yaml
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
-from pipeline_fixtures import ROOT, copy_definition, is_within, read_stages
+from pipeline_fixtures import ROOT, all_keys, copy_definition, is_meant, is_within, read_params, read_stages
 
-from stages.lib.core.models import FAMILIES, MODELS
+from stages.lib.core.models import SCRATCH_FAMILY, VARIANTS, list_families
+from stages.lib.core.registry import OF_KERAS
 from stages.lib.exporting.exported import FORMATS
 
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+PARAMS = read_params()
+BACKBONES, MAIN = list(PARAMS["backbones"]), PARAMS["main_backbone"]
 GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = read_stages(ROOT)
+OF_THE_BEST = ("explain", "convert")  # wait for evaluate to say which model that is
 ARCHIVE = "stanford_dogs_archive"  # declares no deps, so that no change of code downloads 794 MB again
 COMMANDS = {"stages/app.py", "stages/predict.py", "stages/tune.py"}  # of a person's, beside the graph
 NO_STAGES = {*COMMANDS, "stages/__init__.py", "stages/sources/__init__.py"}
 SHARED = {f"stages/sources/{name}.py" for name in ("download", "packages", "pytorch_files")}  # and no stages themselves
-TRAINED = ["train_scratch@plain", "train_scratch@augmented", "transfer@plain", "transfer@augmented", "finetune"]
+TRAINING_STAGES = {name for name in STAGES if name.partition("@")[0] in {"train_scratch", "transfer", "finetune"}}
 
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "stages").rglob("*.py"))
 SCRIPTS = [module for module in MODULES if not module.startswith("stages/lib/") and module not in {*NO_STAGES, *SHARED}]
@@ -47,6 +50,14 @@ def imported_by_way_of_others(module: str) -> set[str]:
         found |= new
         todo += new
     return found
+
+
+def texts(module: str) -> list[str]:
+    """The strings in a module but for its docstrings, where a name may stand as an example."""
+    tree = ast.parse((ROOT / module).read_text())
+    described = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in described]
+    return [node.value for node in constants if isinstance(node.value, str)]
 
 
 def dependency(module: str) -> str:
@@ -87,23 +98,18 @@ def after(name: str) -> set[str]:
     return found
 
 
-def all_keys(section: dict, prefix: str = "") -> list[str]:
-    keys = []
-    for name, value in section.items():
-        keys += all_keys(value, f"{prefix}{name}.") if isinstance(value, dict) else [f"{prefix}{name}"]
-    return keys
-
-
 def read_changed(folder: Path, **changes: object) -> dict[str, dict]:
     """The stages of the pipeline with other values for some keys of params.yaml."""
     copy_definition(folder)
     Repo.init(str(folder), no_scm=True, force=True)
-    params = yaml.safe_load(json.dumps(PARAMS))
-    for key, value in changes.items():
-        *section, name = key.split(".")
-        (params[section[0]] if section else params)[name] = value
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "params.yaml").write_text(yaml.safe_dump(read_params(**changes)))
     return read_stages(folder)
+
+
+def with_backbones(count: int) -> dict:
+    """The changes of params.yaml for so many backbones."""
+    names = [f"network-{number}" for number in range(count)]
+    return {"backbones": dict.fromkeys(names, PARAMS["backbones"][MAIN]), "main_backbone": names[0]}
 
 
 # What a stage depends on
@@ -128,11 +134,10 @@ def test_a_stage_is_described_in_one_line(name):
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_is_run_as_a_module_and_may_have_its_variant_or_family_as_argument(name):
+def test_a_stage_is_run_as_a_module_with_what_it_runs_for_as_arguments(name):
     command = STAGES[name].command.split()
     assert command[:2] == ["python", "-m"]
-    family = name.removeprefix("predictions_")
-    assert command[3:] == ([family] if family in FAMILIES else name.split("@")[1:])
+    assert "-".join(command[3:]) == (SCRATCH_FAMILY if name == "predictions_scratch" else name.partition("@")[2])
 
 
 def test_each_script_is_a_stage_and_each_stage_a_script():
@@ -145,8 +150,7 @@ def test_nothing_imports_a_stage():
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_declares_no_parameter_that_is_not_in_params_yaml(name):
-    known = {*all_keys(PARAMS), *PARAMS}
-    assert [key for key in STAGES[name].params if key not in known] == []
+    assert [key for key in STAGES[name].params if not any(is_meant(known, key) for known in all_keys(PARAMS))] == []
 
 
 def test_sources_are_run_from_the_root_like_all_others():
@@ -159,9 +163,48 @@ def test_dvc_keeps_data_and_models_and_git_keeps_metrics_and_plots():
     assert all(is_within(path, ["data", "models", "metrics", "plots"]) for path in all_outs())
 
 
-def test_the_five_models_are_the_ones_that_the_graph_makes():
-    models = {path for path in all_outs() if is_within(path, ["models"])}
-    assert models == {*(f"models/{model}.keras" for model in MODELS), "models/exported"}
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_each_file_of_each_model_is_made_by_one_stage_however_many_backbones_there_are(tmp_path, count):
+    changes = with_backbones(count)
+    families = list_families(changes["backbones"])
+    models = [model for family in families.values() for model in family]
+    made = [out for stage in read_changed(tmp_path, **changes).values() for out in stage.outs]
+    assert len(set(made)) == len(made)
+    for place, names in {
+        "models/*.keras": models,
+        "metrics/*_*.json": [*models, "data_size", "label_errors"],
+        "plots/history/*": models,
+        "metrics/costs/training/*": models,
+        "metrics/costs/predictions/*": families,
+        "metrics/costs/features/*": changes["backbones"],
+        "data/predictions/*": families,
+        "data/features/*": changes["backbones"],
+        "data/activations/*": changes["backbones"],
+    }.items():
+        assert sorted(Path(out).stem for out in made if Path(out).match(place)) == sorted(names), place
+
+
+def test_a_backbone_more_leaves_the_stages_of_the_others_as_they_are(tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "less").mkdir()
+    more, less = with_backbones(3), with_backbones(2)
+    after, before = read_changed(tmp_path / "more", **more), read_changed(tmp_path / "less", **less)
+    (name,) = more["backbones"].keys() - less["backbones"].keys()
+    assert {stage: after[stage] for stage in before} == before
+    assert after.keys() - before.keys() == of_one_backbone(name)
+
+
+def test_no_backbone_and_no_model_on_one_is_named_outside_of_params_yaml():
+    backbones = re.compile(rf"({'|'.join(BACKBONES)})(?!-bundled\.weights)")  # a file of weights may be known by name
+    files = [ROOT / "dvc.yaml", *(ROOT / ".dvc/plots").iterdir(), *(ROOT / "stages").rglob("*.jinja")]
+    assert [file for file in files if backbones.search(file.read_text())] == []
+    of_networks = ("stages/lib/backbones/", "stages/lib/core/registry.py", "stages/sources/")
+    scripts = [module for module in MODULES if not module.startswith(of_networks)]
+    assert [module for module in scripts if any(backbones.search(text) for text in texts(module))] == []
+
+
+def test_the_graph_is_short_enough_to_be_read():
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 250
 
 
 @pytest.mark.parametrize("lock", ["dvc.lock", "data/dvc.lock"])
@@ -192,30 +235,28 @@ def test_nothing_keeps_dvc_from_restoring_results_when_one_goes_back_to_earlier_
 
 def test_test_photos_are_opened_by_the_stages_alone_that_ask_trained_models_and_show_what_they_said():
     opened = {name for name, stage in STAGES.items() if any(touches("data/prepared/test", dep) for dep in stage.deps)}
-    assert opened == {"predictions_scratch", "predictions_pretrained", "explain", "convert", "report"}
-    for name in ("explain", "convert"):
+    assert opened == {*PREDICTIONS, "explain", "convert", "report"}
+    for name in OF_THE_BEST:
         assert "metrics/evaluate.json" in STAGES[name].keys, f"or {name} would not wait until all is chosen"
 
 
 def test_nothing_that_trains_or_is_trained_on_comes_after_a_stage_that_saw_the_test_photos():
-    later = set().union(*(after(name) for name in STAGES if name.startswith("predictions_")))
+    later = set().union(*map(after, PREDICTIONS))
     assert later == {"evaluate", "explain", "report", "convert", "export"}
     for last in ("report", "export"):
         assert after(last) == set(), "what it tells of the test photos would steer something"
 
 
-@pytest.mark.parametrize("name", [*TRAINED, "data_size"])
+@pytest.mark.parametrize("name", sorted({*TRAINING_STAGES, "data_size"}))
 def test_nothing_that_trains_runs_again_for_a_chart_a_score_or_an_export(name):
     packages = {f"stages/lib/{package}" for package in ("evaluation", "reporting", "labels", "inference")}
     packages |= {f"stages/lib/{package}" for package in ("exporting", "serving")}
     assert [dep for dep in STAGES[name].deps if dep in packages] == []
 
 
-def test_what_evaluate_found_decides_of_inference_after_it_by_two_keys_alone():
-    assert {name: stage.keys for name, stage in STAGES.items() if stage.keys} == {
-        "explain": {"metrics/evaluate.json": ["best"]},
-        "convert": {"metrics/evaluate.json": ["best", "views"]},
-    }
+def test_what_evaluate_found_decides_of_inference_after_it_by_three_keys_alone():
+    of_the_best = {"metrics/evaluate.json": ["best", "best_sha256", "views"]}
+    assert {name: stage.keys for name, stage in STAGES.items() if stage.keys} == dict.fromkeys(OF_THE_BEST, of_the_best)
 
 
 def test_a_changed_chart_runs_report_alone():
@@ -232,17 +273,29 @@ def test_what_scores_and_draws_loads_no_tensorflow():
 
 # What runs again after a change
 
+
+def of_each(pattern: str) -> set[str]:
+    return {pattern.format(name) for name in BACKBONES}
+
+
+def of_one_backbone(name: str) -> set[str]:
+    """The stages that a backbone has for itself."""
+    stages = {f"{stage}@{name}" for stage in ("features", "finetune", "predictions")}
+    return stages | {f"transfer@{name}-{variant}" for variant in VARIANTS}
+
+
 JUDGED = {"evaluate", "explain", "report", "convert", "export"}
-OF_SCRATCH = {"predictions_scratch", *JUDGED}
-OF_FINETUNE = {"finetune", "predictions_pretrained", *JUDGED}
-OF_TRANSFER = {"transfer@plain", "transfer@augmented", "data_size", *OF_FINETUNE}
-OF_FEATURES = {"features", "label_errors", *OF_TRANSFER}
-SCRATCH = {"train_scratch@plain", "train_scratch@augmented", *OF_SCRATCH}
-ALL = {"prepare", "augment", *SCRATCH, *OF_FEATURES}
+PREDICTIONS = {"predictions_scratch", *of_each("predictions@{}")}
+SCRATCH = {"train_scratch@plain", "train_scratch@augmented", "predictions_scratch", *JUDGED}
+OF_FINETUNE = {*of_each("finetune@{}"), *of_each("predictions@{}"), *JUDGED}
+OF_TRANSFER = {*of_each("transfer@{}-plain"), *of_each("transfer@{}-augmented"), "data_size", *OF_FINETUNE}
+OF_MAIN = {"data_size", "label_errors"}
+ALL = {"prepare", "augment", *SCRATCH, *of_each("features@{}"), *OF_TRANSFER, *OF_MAIN}
 TRAINING = (
     "steps", "batch_size", "class_balance", "optimizer", "learning_rate", "weight_decay", "dropout", "label_smoothing",
     "validate_every", "patience",
 )  # fmt: skip
+NETWORK = ("network", "weights", "image_size")
 RERUN = {
     "seed": ALL,
     "data.source": ALL,
@@ -250,38 +303,46 @@ RERUN = {
     **{f"data.{name}": ALL for name in ("image_size", "resize", "max_pixels", "max_refused", "duplicate_distance")},
     **{f"split.{name}": ALL for name in ("test", "val")},
     **{
-        f"augment.{name}": ALL - {"prepare", "train_scratch@plain", "transfer@plain", "label_errors"}
+        f"augment.{name}": ALL - {"prepare", "train_scratch@plain", *of_each("transfer@{}-plain"), "label_errors"}
         for name in ("copies", "rotation", "zoom", "flip", "brightness", "contrast")
     },
-    "backbone.name": OF_FEATURES,
-    "backbone.weights": OF_FEATURES,
+    **{
+        f"backbones.{name}.{key}": {*of_one_backbone(name), *(OF_MAIN if name == MAIN else []), *JUDGED}
+        for name in BACKBONES
+        for key in NETWORK
+    },
+    **{
+        f"backbones.{name}.finetune_layers": {f"features@{name}", f"finetune@{name}", f"predictions@{name}", *JUDGED}
+        for name in BACKBONES
+    },
+    "main_backbone": {*OF_MAIN, "evaluate", "report"},
     "precision": ALL - {"prepare", "augment"},
-    **{f"train_scratch.{name}": SCRATCH for name in TRAINING},
+    **{f"train_scratch.{name}": SCRATCH for name in (*TRAINING, "image_size")},
     **{f"transfer.{name}": OF_TRANSFER for name in (*TRAINING, "dense_units")},
     **{f"finetune.{name}": OF_FINETUNE for name in TRAINING},
-    "finetune.layers": {"features", *OF_FINETUNE},
     "evaluate.confidence_level": {"evaluate", "report", "export"},
     "evaluate.target_accuracy": {"evaluate", "report", "export"},
-    "evaluate.views": {"predictions_scratch", "predictions_pretrained", *JUDGED},
-    "compute.engine": {"prepare", "features"},
-    "compute.address": {"prepare", "features"},
+    "evaluate.views": {*PREDICTIONS, *JUDGED},
+    **{f"compute.{name}": {"prepare", *of_each("features@{}"), "report"} for name in ("engine", "address")},
 }
 # Parts of what stages make, by what alone has an effect on them; DVC sees that the others' bytes are the same.
 PARTS = {
     "data/augmented/augmented": {"augment", "seed", "data/prepared"},
     "data/augmented/plain": set(),  # a list without a view
-    "data/features/augmented": {"data/augmented/augmented", "data/prepared", "backbone", "precision"},
-    "data/features/plain": {"data/prepared", "backbone", "precision"},
-    "plots/predictions": {"data/predictions"},
+    "metrics/evaluate.json": {"data/predictions", "backbones", "data.source", "evaluate", "seed"},
     "metrics/evaluate.json:best": {"data/predictions"},
+    "metrics/evaluate.json:best_sha256": {"data/predictions"},
     "metrics/evaluate.json:views": {"evaluate.views"},
+    "plots/predictions": {"data/predictions"},
 }
-WITHOUT_EFFECT = {"compute"}  # another engine makes the same bytes
-
-
-def names(key: str, declared: str) -> bool:
-    """Whether a parameter is meant by a name of it or of its section."""
-    return key == declared or key.startswith(f"{declared}.")
+for _name in BACKBONES:
+    _network = {f"backbones.{_name}.{key}" for key in NETWORK}
+    PARTS |= {
+        f"data/features/{_name}/augmented": {"data/augmented/augmented", "data/prepared", "precision", *_network},
+        f"data/features/{_name}/plain": {"data/prepared", "precision", *_network},
+        f"data/features/{_name}/backbone.keras": _network,
+    }
+WITHOUT_EFFECT = "compute."  # but on what is in metrics/costs: another engine makes the same bytes
 
 
 def may_run_again(stages: dict, key: str, directly: set[str]) -> set[str]:
@@ -305,17 +366,17 @@ def may_run_again(stages: dict, key: str, directly: set[str]) -> set[str]:
             part
             for part in made
             if part not in PARTS
-            or any(names(key, each) or any(touches(other, each) for other in changed) for each in PARTS[part])
+            or any(is_meant(key, each) or any(touches(other, each) for other in changed) for each in PARTS[part])
         }
-        if WITHOUT_EFFECT & set(key.split(".")):
-            made = set()
+        if key.startswith(WITHOUT_EFFECT):
+            made = {part for part in made if is_within(part, ["metrics/costs"])}
         if now == ran and made == changed:
             return ran
         ran, changed = now, made
 
 
 def read_by(stages: dict, key: str) -> set[str]:
-    return {name for name, stage in stages.items() if any(names(key, declared) for declared in stage.params)}
+    return {name for name, stage in stages.items() if any(is_meant(key, declared) for declared in stage.params)}
 
 
 def needed(stages: dict) -> set[str]:
@@ -344,8 +405,8 @@ def test_a_changed_parameter_runs_the_stages_that_it_concerns_and_no_other(key):
 
 IN_PATHS = {  # of parameters in paths, as in ${data.source}: the stages whose deps or outs have other names then
     "data.source": {"prepare"},
-    "backbone.weights": {"features", "transfer@plain", "transfer@augmented"},
-    "backbone.name": {"imagenet_weights"},
+    **{f"backbones.{name}.weights": {f"features@{name}"} for name in BACKBONES},
+    "main_backbone": OF_MAIN,
 }
 
 
@@ -363,16 +424,23 @@ def test_what_a_stage_runs_reads_and_makes_is_named_by_no_parameter_that_it_does
 
 @pytest.mark.parametrize(
     ("key", "expected"),
-    [
-        ("data.stanford_dogs_breeds", {"stanford_dogs", *ALL}),
-        ("backbone.name", {"imagenet_weights", *OF_FEATURES}),
-        ("evaluate.views", RERUN["evaluate.views"]),
-    ],
+    [("data.stanford_dogs_breeds", {"stanford_dogs", *ALL}), ("evaluate.views", RERUN["evaluate.views"])],
 )
 def test_other_sources_run_again_by_their_own_parameters(tmp_path, key, expected):
-    sources = {"data.source": "data/stanford_dogs", "backbone.weights": "data/weights/VGG16-imagenet.weights.h5"}
-    stages = read_changed(tmp_path, **sources)
+    stages = read_changed(tmp_path, **{"data.source": "data/stanford_dogs"})
     assert may_run_again(stages, key, read_by(stages, key)) & needed(stages) == expected
+
+
+def test_of_the_sources_those_run_whose_files_are_named(tmp_path):
+    weights = {f"backbones.{name}.weights": "data/weights/VGG19-imagenet.weights.h5" for name in BACKBONES}
+    stages = read_changed(tmp_path, **{"data.source": "elsewhere"}, **weights)
+    assert needed(stages) == {"imagenet_weights@VGG19", *ALL}
+
+
+def test_there_are_weights_of_every_network_of_keras():
+    assert sorted(name for name in STAGES if name.startswith("imagenet_weights@")) == sorted(
+        f"imagenet_weights@{network}" for network in OF_KERAS
+    )
 
 
 def test_each_artifact_of_the_registry_is_a_file_that_export_writes():
@@ -390,10 +458,14 @@ def test_a_plot_shows_what_a_stage_makes():
     assert [files for files, _ in all_plots() if not files or not files <= set(all_outs())] == []
 
 
-def test_a_plot_of_the_training_has_a_line_for_each_of_the_five_models():
-    histories = {f"plots/history/{model}.csv" for model in MODELS}
-    curves = [settings["title"] for files, settings in all_plots() if files == histories]
-    assert curves == [f"{what} (${{data.source}})" for what in ("Accuracy on val", "Loss on val", "Loss on train")]
+def test_the_plots_of_the_training_are_of_the_table_that_has_all_models():
+    curves = [settings["title"] for files, settings in all_plots() if files == {"plots/learning_curves.csv"}]
+    expected = ("Learning rate", "Accuracy on val", "Loss on val", "Loss on train")
+    assert [title.partition(" (")[0] for title in curves] == list(expected)
+    histories = [
+        settings for files, settings in all_plots() if any(is_within(file, ["plots/history"]) for file in files)
+    ]
+    assert {settings["template"] for settings in histories} == {"none"}
 
 
 def test_the_confusion_matrices_of_all_models_are_one_plot_of_a_small_table():
@@ -409,18 +481,18 @@ def test_a_plot_is_drawn_by_a_template_of_dvcs_or_of_ours():
     assert named - {"simple", "scatter"} == ours
 
 
-def test_the_templates_know_the_five_models_by_the_colours_of_the_charts():
-    colours = [
-        f"#{round(255 * r):02x}{round(255 * g):02x}{round(255 * b):02x}" for r, g, b in sns.color_palette("colorblind")
-    ]
+def test_the_templates_name_no_model_and_have_colours_for_those_of_six_backbones():
     for template in (ROOT / ".dvc/plots").glob("*.json"):
         text = template.read_text()
-        named = re.findall("#[0-9a-f]{6}", text.replace("#888888", ""))
-        if template.stem == "class_balance":
-            assert named == colours[:3], "a colour a split"
-            continue
-        assert [model for model in MODELS if f'"{model}"' not in text] == []
-        assert named == (colours[:5] if template.stem != "confusions" else []), "which has a panel a model"
+        assert re.findall("scratch|transfer|finetune", text) == []
+        assert set(re.findall('"scheme": "([^"]*)"', text)) <= {"tableau20", "blues"}, (
+            "20 models, or a share from 0 to 1"
+        )
+
+
+def test_the_splits_have_the_colours_of_the_charts():
+    template = json.loads((ROOT / ".dvc/plots/class_balance.json").read_text())
+    assert template["spec"]["encoding"]["color"]["scale"]["range"] == sns.color_palette("colorblind").as_hex()[:3]
 
 
 def test_dvc_plots_shows_every_picture_that_git_keeps():

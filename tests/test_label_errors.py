@@ -92,7 +92,7 @@ def checkout(tmp_path):
         rows.append({"file": "Akita/tested.jpg", "breed": "Akita", "split": "test", "group": len(rows)})
         (tmp_path / "data/augmented/plain").mkdir(parents=True)
         (tmp_path / "data/augmented/plain/views.csv").write_text("view,photo,copy\n")
-        folder = tmp_path / "data/features/plain"
+        folder = tmp_path / "data/features/VGG16/plain"
         folder.mkdir(parents=True)
         for split, of_split in features.items():
             names = sorted(row["file"] for row in rows if row["split"] == split)
@@ -110,7 +110,7 @@ def checkout(tmp_path):
 
 def test_the_stage_lists_photos_of_train_and_val_that_look_like_another_breed(checkout, write_params, run_stage):
     folder = checkout()
-    write_params(folder / "params.yaml")
+    write_params(folder / "params.yaml", main_backbone="VGG16")
     assert run_stage(label_errors.main, folder) == 0
     found = pd.read_csv(folder / "plots/suspicious_labels.csv")
     assert list(found.columns) == COLUMNS
@@ -125,7 +125,7 @@ def test_the_stage_lists_photos_of_train_and_val_that_look_like_another_breed(ch
 
 def test_the_stage_judges_no_label_where_a_breed_has_too_few_photos(checkout, write_params, run_stage):
     folder = checkout(photos=4)
-    write_params(folder / "params.yaml")
+    write_params(folder / "params.yaml", main_backbone="VGG16")
     assert run_stage(label_errors.main, folder) == 0
     assert (folder / "plots/suspicious_labels.csv").read_text() == f"{','.join(COLUMNS)}\n"
     assert json.loads((folder / "metrics/label_errors.json").read_text()) == {
@@ -134,6 +134,6 @@ def test_the_stage_judges_no_label_where_a_breed_has_too_few_photos(checkout, wr
 
 
 def test_the_stage_without_features_tells_what_to_run_first(tmp_path, write_params, run_stage, capsys):
-    write_params(tmp_path / "params.yaml")
+    write_params(tmp_path / "params.yaml", main_backbone="VGG16")
     assert run_stage(label_errors.main, tmp_path) == 1
-    assert capsys.readouterr().err == "error: data/features/plain is not here: run `dvc repro features` first.\n"
+    assert capsys.readouterr().err == "error: data/features/VGG16/plain is not here: run `dvc repro features` first.\n"

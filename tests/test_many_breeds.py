@@ -1,6 +1,6 @@
 """A hundred and twenty breeds, as Stanford Dogs has: everything can still be read, and nothing gets out of hand.
 
-The stages are the real ones but for training: in its place there are five networks that tell a breed by its colour.
+The stages are the real ones but for training: in its place there are networks that tell a breed by its colour.
 """
 
 import contextlib
@@ -18,12 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 from pipeline_fixtures import Repository
+from tiny_pipeline import list_models, vgg16
 
 from benchmarks.photographs import write_drawn
 from stages import augment, data_size, evaluate, explain, label_errors, predict, predictions, prepare, report
-from stages.lib.core import paths
+from stages.lib.core import paths, registry
 from stages.lib.core.arrays import write_rows
-from stages.lib.core.models import FAMILIES, MODELS, VARIANTS
+from stages.lib.core.models import list_families
 from stages.lib.core.outputs import write_json
 from stages.lib.core.splits import SPLITS
 from stages.lib.datasets.features import write_breeds
@@ -53,6 +54,8 @@ BREEDS = sorted(
     standard_poodle standard_schnauzer toy_poodle toy_terrier vizsla whippet wire-haired_fox_terrier
     """.split()  # noqa: SIM905, a list would be longer than the rest of the file
 )
+BACKBONES = ["EfficientNetLite2", "VGG16"]
+FAMILIES, MODELS = list_families(BACKBONES), list_models(BACKBONES)
 PHOTOS = 12  # a breed
 LARGEST_CHART = 1800  # pixels a side
 LARGEST_PAGE = 4_000_000  # bytes
@@ -122,7 +125,7 @@ def write_networks() -> None:
     for split in ("train", "val"):
         files, breeds = find_pictures(paths.PREPARED / split)
         means[split] = np.stack([read_picture(file).mean(axis=(0, 1)) / 255 for file in files]).astype(np.float32)
-        folder = paths.FEATURES / "plain"
+        folder = paths.FEATURES / BACKBONES[0] / "plain"
         folder.mkdir(parents=True, exist_ok=True)
         with write_rows(folder / f"{split}.npy", means[split].shape, np.float32) as append:
             append(means[split])
@@ -132,13 +135,15 @@ def write_networks() -> None:
     generator = np.random.default_rng(0)
     for place, model in enumerate(MODELS):
         network = colour_network(colours + generator.normal(0, 0.1 / (1 + place), colours.shape), 0.05)
-        save_classifier(Classifier(network, BREEDS, "crop"), paths.MODELS / f"{model}.keras")
+        save_classifier(Classifier(network, BREEDS, "crop", 32), paths.MODELS / f"{model}.keras")
         history = pd.DataFrame({"step": [0, 20, 40], "learning_rate": 0.001})
         for measure in ("loss", "accuracy", "val_loss", "val_accuracy"):
             history[measure] = np.linspace(4.8 if "loss" in measure else 0, 0.5, 3)
         paths.HISTORY.mkdir(parents=True, exist_ok=True)
         history.to_csv(paths.HISTORY / f"{model}.csv", index=False)
-        write_json(paths.COSTS / f"{model}.json", {"training_seconds": 1.0})
+        write_json(paths.TRAINING_COSTS / f"{model}.json", {"training_seconds": 1.0})
+    for backbone in BACKBONES:
+        write_json(paths.FEATURE_COSTS / f"{backbone}.json", {"seconds": 1.0, "pictures_per_second": 100.0})
     photos = [180, 360, 600, 1080]
     right = generator.random((3, 4, len(breeds))) < np.array([[0.3], [0.4], [0.5], [0.6]])
     paths.DATA_SIZE.mkdir()
@@ -152,12 +157,17 @@ def results(tmp_path_factory, write_params, run_stage):
     root = tmp_path_factory.mktemp("many_breeds")
     repository = Repository(root)
     write_drawn(BREEDS, root / "photos", PHOTOS)
-    write_params(root / "params.yaml", **{"data.source": "photos", "data.image_size": 32, "augment.copies": 1})
+    write_params(
+        root / "params.yaml",
+        backbones={backbone: vgg16(image_size=32) for backbone in BACKBONES},
+        main_backbone=BACKBONES[0],
+        **{"data.source": "photos", "data.image_size": 32, "augment.copies": 1},
+    )
     faults = {}
     save = charts.save
 
     def check_and_save(figure: Figure, path) -> None:
-        faults[path.relative_to(paths.PLOTS).as_posix()] = find_faults(figure)
+        faults[path.relative_to(paths.PLOTS).as_posix().replace(".partial", "")] = find_faults(figure)
         save(figure, path)
 
     printed = io.StringIO()
@@ -167,7 +177,7 @@ def results(tmp_path_factory, write_params, run_stage):
             assert run_stage(stage.main, root) == 0
         with contextlib.chdir(root):
             write_networks()
-        assert [run_stage(predictions.main, root, family) for family in FAMILIES] == [0, 0]
+        assert [run_stage(predictions.main, root, family) for family in FAMILIES] == [0] * len(FAMILIES)
         with contextlib.redirect_stdout(printed):
             assert [run_stage(stage.main, root) for stage in (label_errors, evaluate, explain, report)] == [0] * 4
     return Results(repository, faults, printed.getvalue())
@@ -219,13 +229,15 @@ def test_a_word_that_is_cut_off_or_lies_over_another_is_found():
     charts.plt.close(figure)
 
 
-def test_charts_of_many_breeds_are_drawn_without_a_fault():
+@pytest.mark.parametrize("backbones", [BACKBONES[:1], list(registry.BACKBONES)[:6]], ids=len)
+def test_charts_of_many_breeds_are_drawn_without_a_fault(backbones):
     """As far as charts of made-up numbers show; those of the stages are looked at, too."""
     generator = np.random.default_rng(0)
     photos = pd.DataFrame(
         [(breed, split, 9) for breed in BREEDS for split in SPLITS], columns=["breed", "split", "photos"]
     )
-    report = pd.DataFrame([(model, breed, generator.random()) for model in MODELS for breed in BREEDS])
+    models = list_models(backbones)
+    report = pd.DataFrame([(model, breed, generator.random()) for model in models for breed in BREEDS])
     sizes = data_size.tabulate(generator.random((3, 4, 240)) < 0.5, [180, 360, 600, 1080], BREEDS * 2)
     figures = {
         "class_balance": charts.class_balance(photos.set_axis(["breed", "split", "photos"], axis=1)),
@@ -361,7 +373,7 @@ def test_a_warning_names_ten_breeds_and_how_many_more(results):
 
 
 def test_a_warning_names_the_ten_breeds_that_have_the_fewest_photos_and_how_many_more():
-    (caveat,) = find_caveats(["a.jpg"], {f"b{place}": 10 - place for place in range(11)}, "photos", "w")
+    (caveat,) = find_caveats(["a.jpg"], {f"b{place}": 10 - place for place in range(11)}, "photos", {})
     assert caveat.endswith(
         ": b10 (0), b9 (1), b8 (2), b7 (3), b6 (4), b5 (5), b4 (6), b3 (7), b2 (8), b1 (9) and 1 more."
     )
@@ -397,4 +409,4 @@ def test_dvcs_page_stays_small_for_all_that_there_are_120_breeds(results, tmp_pa
     ] == []
     assert len(page) < LARGEST_PAGE
     assert "<DVC_METRIC" not in page
-    assert {variant for variant in VARIANTS if f"transfer_{variant}" not in page} == set()
+    assert [model for model in MODELS if model not in page] == []

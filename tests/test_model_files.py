@@ -13,14 +13,15 @@ import pytest
 from stages.lib.backbones.build import build_backbone, write_weights
 from stages.lib.core.errors import UserError
 from stages.lib.datasets.features import read_features, write_breeds
-from stages.lib.networks.classifiers import head_network, scratch_network
-from stages.lib.networks.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.networks.classifiers import head_network, join, scratch_network
+from stages.lib.networks.graphs import in_precision
+from stages.lib.networks.model_files import Classifier, load_classifier, load_network, save_classifier, save_network
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    save_classifier(Classifier(scratch_network(32, 3, dropout=0.1), ["x", "y", "z"], "crop"), path)
+    save_classifier(Classifier(scratch_network(32, 3, dropout=0.1), ["x", "y", "z"], "crop", 48), path)
     return path
 
 
@@ -32,7 +33,8 @@ def complaint():
         with pytest.raises(UserError) as raised:
             load_classifier(path)
         (line,) = str(raised.value).splitlines()
-        assert line.startswith(f"{path} is no model of this pipeline, or not whole, or of another version than Keras ")
+        begin = f"{path} is no model of this version of the pipeline, or not whole, or of another Keras than "
+        assert line.startswith(begin)
         return line
 
     return load
@@ -113,11 +115,63 @@ def test_a_model_of_another_version_is_one_clear_line(saved, tmp_path, complaint
     complaint(tmp_path / "newer.keras")
 
 
-@pytest.mark.parametrize("metadata", ["[]", "1", "{}", '{"breeds": ["x"], "resize": "crop"}', "{", "\udcff"])
+def metadata_with(**changes):
+    """The metadata of the model that `saved` gives, in which some are others, or None for being left out."""
+    known = {"breeds": ["x", "y", "z"], "resize": "crop", "prepared_size": 48} | changes
+    return json.dumps({name: value for name, value in known.items() if value is not None})
+
+
+@pytest.mark.parametrize("metadata", ["[]", "1", "{}", metadata_with(breeds=["x"]), "{", "\udcff"])
 def test_a_model_whose_metadata_are_others_is_one_clear_line(saved, tmp_path, complaint, metadata):
     content = metadata.encode(errors="surrogateescape")
     rewrite(saved, tmp_path / "other.keras", metadata=lambda _: content)
     complaint(tmp_path / "other.keras")
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (None, "KeyError: 'prepared_size'"),
+        (31, "ValueError: it takes 32 pixels a side, and photos have 31 before"),
+        ("64", "TypeError: "),
+    ],
+)
+def test_a_model_that_does_not_say_from_which_size_pictures_are_shrunk_is_one_clear_line(
+    saved, tmp_path, complaint, size, told
+):
+    """As an earlier version wrote it."""
+    rewrite(saved, tmp_path / "earlier.keras", metadata=lambda _: metadata_with(prepared_size=size))
+    assert told in complaint(tmp_path / "earlier.keras")
+
+
+def test_a_model_is_read_as_it_was_saved(saved):
+    found = load_classifier(saved)
+    assert (found.breeds, found.resize, found.prepared_size, found.image_size) == (["x", "y", "z"], "crop", 48, 32)
+
+
+def test_a_network_without_breeds_is_saved_in_float32_with_the_same_bytes_each_time(tmp_path):
+    """As features leaves the frozen backbone for transfer, which puts heads on it."""
+    network = in_precision(build_backbone("VGG16", 32), "mixed_bfloat16")
+    again = network
+    files = [tmp_path / "one.keras", tmp_path / "two.keras"]
+    for file in files:
+        keras.utils.clear_session()  # which counts networks, as a new process would begin to
+        save_network(again, file)
+        again = load_network(file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert {layer.compute_dtype for layer in again.layers} == {"float32"}
+    for weight, expected in zip(again.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    joined = join(again, head_network(again.output_shape[-1], 3, dense_units=4, dropout=0.1))
+    assert (joined.input_shape, joined.output_shape) == ((None, 32, 32, 3), (None, 3))
+
+
+def test_a_network_that_is_none_or_not_there_is_one_clear_line(tmp_path):
+    with pytest.raises(UserError, match=r"backbone\.keras is not here: `dvc repro` makes it\.$"):
+        load_network(tmp_path / "backbone.keras")
+    (tmp_path / "backbone.keras").write_bytes(b"no network")
+    with pytest.raises(UserError, match=r"backbone\.keras is no model of this version of the pipeline, or not whole"):
+        load_network(tmp_path / "backbone.keras")
 
 
 def test_code_in_a_model_is_not_run(tmp_path, complaint):
@@ -127,7 +181,7 @@ def test_code_in_a_model_is_not_run(tmp_path, complaint):
     keras.Model(photo, layer(photo)).save(tmp_path / "lambda.keras")
     Path(trap).unlink(missing_ok=True)
     with zipfile.ZipFile(tmp_path / "lambda.keras", "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
-        archive.writestr("metadata.json", json.dumps({"breeds": ["x"], "resize": "crop"}))
+        archive.writestr("metadata.json", metadata_with(breeds=["x"]))
     assert "ambda" in complaint(tmp_path / "lambda.keras")
     assert not Path(trap).exists()
 
@@ -183,7 +237,7 @@ def test_damaged_weights_are_one_clear_line(weights, tmp_path, damage):
     path = tmp_path / "own.weights.h5"
     shutil.copyfile(weights, path)
     damage(path)
-    with pytest.raises(UserError, match=r"backbone\.weights must be .* of VGG16 .* Received: .*, which does not fit\."):
+    with pytest.raises(UserError, match=r"weights must be .* of VGG16 .* Received: .*, which does not fit\."):
         build_backbone("VGG16", 32, path)
 
 

@@ -123,7 +123,7 @@ def test_a_model_that_finds_no_room_leaves_the_earlier_one(small_disk, contents)
     path.write_text("old")
     before = contents(small_disk.root)
     with pytest.raises(UserError, match=NO_ROOM.format(re.escape(str(path)))):
-        save_classifier(Classifier(scratch_network(32, 3, 0.1), ["x", "y", "z"], "crop"), path)
+        save_classifier(Classifier(scratch_network(32, 3, 0.1), ["x", "y", "z"], "crop", 32), path)
     assert contents(small_disk.root) == before
 
 

@@ -2,16 +2,26 @@ import pytest
 import yaml
 
 from stages.lib.core.errors import UserError
+from stages.lib.core.models import list_families
 from stages.lib.core.params import load_params
 from stages.lib.core.registry import BACKBONES
 
-SECTIONS = "seed, data, split, augment, backbone, precision, train_scratch, transfer, finetune, evaluate, compute"
+SECTIONS = (
+    "seed, data, split, augment, backbones, main_backbone, precision, train_scratch, transfer, finetune, evaluate, "
+    "compute"
+)
+VGG16 = {"network": "VGG16", "weights": "some.weights.h5", "image_size": 128, "finetune_layers": 3}
 
 WRONG_NAMES = [
     ("augment.copys", "did you mean copies?"),
     ("split.xyz", "the keys here are test, val."),
     ("finetuning", "did you mean finetune?"),
-]
+    ("backbone", "did you mean backbones?"),
+    ("finetune.layers", "the keys here are steps, batch_size, class_balance, optimizer, learning_rate, weight_decay, "
+        "dropout, label_smoothing, validate_every, patience."),
+    ("backbones.VGG16.finetune_layer", "did you mean finetune_layers?"),
+    ("backbones.VGG16.name", "the keys here are network, weights, image_size, finetune_layers."),
+]  # fmt: skip
 WRONG_VALUES = [
     ("split", None, "should be a section with the keys test, val"),
     ("split", 0.3, "should be a section with the keys test, val"),
@@ -31,8 +41,14 @@ WRONG_VALUES = [
     ("augment.zoom", True, "should be a valid number"),
     ("augment.zoom", float("nan"), "should be a finite number"),
     ("augment.flip", 1, "should be a valid boolean"),
-    ("backbone.name", "VGG17", f"should be {', '.join(BACKBONES)}"),
-    ("backbone.weights", "weights.pt", "should end in .weights.h5"),
+    ("backbones", None, "should be a section with one network or more, each under a name"),
+    ("backbones", {}, "should be a section with one network or more, each under a name"),
+    ("backbones", ["VGG16"], "should be a section with one network or more, each under a name"),
+    ("backbones.VGG16", "VGG16", "should be a section with the keys network, weights, image_size, finetune_layers"),
+    ("backbones.VGG16.network", "VGG17", f"should be {', '.join(BACKBONES)}"),
+    ("backbones.VGG16.weights", "weights.pt", "should end in .weights.h5"),
+    ("backbones.VGG16.image_size", 31, "should be greater than or equal to 32"),
+    ("backbones.VGG16.finetune_layers", 0, "should be greater than or equal to 1"),
     ("transfer.learning_rate", "fast", "should be a valid number, unable to parse string as a number"),
     ("transfer.learning_rate", "inf", "should be a finite number"),
     ("finetune.learning_rate", 0, "should be greater than 0"),
@@ -78,6 +94,51 @@ def test_a_wrong_name_is_one_line_with_what_may_be_meant(path, write_params, key
 def test_a_wrong_value_is_one_line_with_key_and_what_is_allowed_and_what_came(path, write_params, key, value, allowed):
     write_params(path, **{key: value})
     assert faults(path) == [f"{key} {allowed}. Received: {value!r}"]
+
+
+@pytest.mark.parametrize("name", ["scratch", "Scratch", "two words", "a/b", "-x", "", "Löwe"])
+def test_a_backbone_has_a_name_that_files_can_be_named_after(path, write_params, name):
+    write_params(path, backbones={name: VGG16}, main_backbone=name)
+    assert faults(path) == [
+        f"backbones.{name} should be letters, digits, _ and -, no - in front, and not scratch: files are named after "
+        f"it. Received: {name!r}"
+    ]
+
+
+def test_a_name_that_yaml_takes_for_a_number_has_to_be_quoted(path, write_params):
+    write_params(path, backbones={1: VGG16}, main_backbone="1")
+    assert faults(path) == ["backbones.1 should be a valid string. Received: 1"]
+
+
+def test_names_that_differ_in_case_alone_are_refused(path, write_params):
+    write_params(path, backbones={"VGG16": VGG16, "vgg16": VGG16}, main_backbone="VGG16")
+    assert faults(path) == [
+        "backbones should have names that differ in more than case: on a Mac and on Windows they name the same files. "
+        "Received: VGG16, vgg16"
+    ]
+
+
+def test_the_main_backbone_is_one_of_the_backbones(path, write_params):
+    write_params(path, backbones={"one": VGG16, "other": VGG16}, main_backbone="third")
+    assert faults(path) == ["main_backbone should be one of backbones: one, other. Received: third"]
+
+
+@pytest.mark.parametrize("key", ["backbones.VGG16.image_size", "train_scratch.image_size"])
+def test_no_network_takes_more_than_the_pictures_have(path, write_params, key):
+    write_params(path, **{key: 261})
+    assert faults(path) == [f"{key} should be at most data.image_size, 260, in which pictures are kept. Received: 261"]
+    write_params(path, **{key: 260})
+    assert load_params(path).data.image_size == 260
+
+
+def test_the_models_are_two_from_scratch_and_three_on_each_backbone_in_the_order_of_the_file(path, root):
+    content = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    content |= {"backbones": {"B": VGG16, "A": VGG16}, "main_backbone": "A"}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    params = load_params(path)
+    assert params.families == list_families(["B", "A"])
+    assert list(params.families) == ["scratch", "B", "A"]
+    assert params.models == tuple(model for family in params.families.values() for model in family)
 
 
 def test_a_missing_key_is_named(path, write_params):
@@ -131,6 +192,6 @@ def test_a_small_number_is_read_however_dvc_writes_it(path, write_params, writte
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_each_backbone_of_the_registry_may_be_named(path, write_params, name):
-    write_params(path, **{"backbone.name": name})
-    assert load_params(path).backbone.name == name
+def test_each_network_of_the_registry_may_be_named(path, write_params, name):
+    write_params(path, **{"backbones.VGG16.network": name})
+    assert load_params(path).backbones["VGG16"].network == name

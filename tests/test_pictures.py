@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, features
 
 from stages.lib.core.parallel import in_parallel
-from stages.lib.datasets.pictures import decode_pictures, find_pictures
+from stages.lib.core.shrinking import shrink
+from stages.lib.datasets.pictures import decode_pictures, find_pictures, picture_batches, read_picture
 from stages.lib.images.photos import FORMATS, Refused, read_photo, to_square
 
 MANY = 10**6  # pixels
@@ -367,28 +368,68 @@ def test_parallel_work_keeps_the_order_of_the_items_and_passes_errors_on():
         in_parallel(lambda item: 1 // item, [1, 0], what="test")
 
 
-def test_prepared_pictures_are_found_and_decoded_in_the_order_of_their_names(tmp_path):
-    names = ["B/x.png", "A/z.png", "A/sub folder/y.png", "A/a.png"]
+def test_prepared_pictures_are_found_folder_by_folder_in_the_order_of_their_names_and_decoded(tmp_path):
+    photos = ["B/x.png", "A/z.png", "A/sub folder/y.png", "A/a.png"]
+    names = [*(f"photos/{name}" for name in photos), "views/A/z.0.jpg", "views/A/a.0.jpg"]
     for number, name in enumerate(names):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / name)
-    (tmp_path / "A" / "notes.txt").touch()
-    (tmp_path / "A" / "folder.png").mkdir()
-    files, breeds = find_pictures(tmp_path)
-    assert [file.relative_to(tmp_path).as_posix() for file in files] == sorted(names)
-    assert breeds == ["A", "A", "A", "B"]
-    decode_pictures(files, tmp_path / "pictures.npy")
+        Image.new("RGB", (8, 8), (40 * number,) * 3).save(tmp_path / name)
+    (tmp_path / "photos/A/notes.txt").touch()
+    (tmp_path / "photos/A/folder.png").mkdir()
+    files, breeds = find_pictures(tmp_path / "photos", tmp_path / "views")
+    expected = [*sorted(names[:4]), *sorted(names[4:])]
+    assert [file.relative_to(tmp_path).as_posix() for file in files] == expected
+    assert breeds == ["A", "A", "A", "B", "A", "A"]
+    decode_pictures(files, tmp_path / "pictures.npy", 8)
     pictures = np.load(tmp_path / "pictures.npy")
-    assert (pictures.shape, pictures.dtype) == ((4, 4, 4, 3), np.uint8)
-    assert pictures[:, 0, 0, 0].tolist() == [names.index(name) for name in sorted(names)]
+    assert (pictures.shape, pictures.dtype) == ((6, 8, 8, 3), np.uint8)
+    assert pictures[:, 0, 0, 0].tolist() == [40 * names.index(name) for name in expected]
 
 
-def test_more_pictures_than_are_decoded_at_once_all_arrive_in_order(tmp_path):
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, draw_photo):
+    """Pictures of 40 pixels a side, as prepare and augment write them."""
+    folder = tmp_path_factory.mktemp("prepared")
+    files = [folder / f"{number}.{'jpg' if number % 3 else 'png'}" for number in range(11)]
+    for number, file in enumerate(files):
+        draw_photo(number, (40, 40)).save(file)
+    return files
+
+
+@pytest.mark.parametrize("side", [40, 16])
+@pytest.mark.parametrize("batch_size", [1, 4, 11, 50])
+def test_batches_hold_each_picture_once_in_order_as_it_is_read_alone(prepared, batch_size, side):
+    batches = list(picture_batches(prepared, batch_size, side))
+    assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    found = np.concatenate(batches)
+    assert (found.shape, found.dtype) == ((11, side, side, 3), np.uint8)
+    np.testing.assert_array_equal(found, np.stack([read_picture(file, side) for file in prepared]))
+
+
+def test_a_picture_is_read_at_its_own_size_or_shrunk(prepared):
+    with Image.open(prepared[0]) as image:
+        assert np.array_equal(read_picture(prepared[0]), np.asarray(image))
+        assert np.array_equal(read_picture(prepared[0], 16), np.asarray(shrink(image, 16)))
+    with pytest.raises(ValueError, match=r"can only be shrunk\. Received: 40 pixels a side, to become 41"):
+        read_picture(prepared[0], 41)
+
+
+def test_of_no_pictures_there_is_no_batch():
+    assert list(picture_batches([], 4, 16)) == []
+
+
+def test_what_is_wrong_with_a_picture_comes_through(prepared):
+    with pytest.raises(FileNotFoundError):
+        list(picture_batches([*prepared, prepared[0].with_name("gone.png")], 4, 16))
+
+
+def test_more_pictures_than_are_decoded_at_once_all_arrive_in_order_at_a_networks_size(tmp_path):
     files = [tmp_path / f"{number:03}.png" for number in range(600)]
     for number, file in enumerate(files):
-        Image.new("RGB", (2, 2), (*divmod(number, 256), 0)).save(file)
-    decode_pictures(files, tmp_path / "pictures.npy")
+        Image.new("RGB", (4, 4), (*divmod(number, 256), 0)).save(file)
+    decode_pictures(files, tmp_path / "pictures.npy", 2)
     pictures = np.load(tmp_path / "pictures.npy").astype(int)
+    assert pictures.shape == (600, 2, 2, 3)
     assert (pictures[:, 0, 0, 0] * 256 + pictures[:, 0, 0, 1]).tolist() == list(range(600))
 
 

@@ -10,7 +10,7 @@ import keras
 import pytest
 from conftest import slow_but
 
-from stages import predict
+from stages import app, predict
 from stages.lib.core.errors import run
 from stages.lib.engines.engine import LocalEngine
 from stages.lib.networks.model_files import Classifier, save_classifier
@@ -29,7 +29,7 @@ def place(tmp_path, draw_photo, write_params, monkeypatch):
     keras.utils.set_random_seed(1)
     network = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
     network.add(keras.layers.Softmax(dtype="float32", name="probabilities"))
-    save_classifier(Classifier(network, ["Löwchen", "Pug"], "crop"), tmp_path / "it.keras")
+    save_classifier(Classifier(network, ["Löwchen", "Pug"], "crop", 40), tmp_path / "it.keras")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -39,6 +39,13 @@ def call(monkeypatch, *options):
     with pytest.raises(SystemExit) as ended:
         run(predict.main)
     return ended.value.code
+
+
+@pytest.mark.parametrize("command", [predict, app])
+def test_help_is_given_outside_a_repository_too(tmp_path, run_stage, capsys, command):
+    assert run_stage(command.main, tmp_path, "--help") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "a model's name, such as scratch_plain, or a .keras, .onnx or .tflite file; the best on val if not" in told
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from conftest import slow_but
 from keras import layers
-from PIL import Image
+from tiny_pipeline import list_models
 
 from stages import predictions
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core import paths
 from stages.lib.core.classifier import Classifier
-from stages.lib.core.models import FAMILIES, MODELS
+from stages.lib.core.hashes import hash_file
+from stages.lib.core.models import list_families
+from stages.lib.datasets.pictures import find_pictures, read_picture
 from stages.lib.datasets.predictions import (
     Predictions,
     read_models,
@@ -26,6 +28,10 @@ from stages.lib.networks.classifiers import head_network, join, scratch_network
 from stages.lib.networks.graphs import join_networks
 from stages.lib.networks.model_files import save_classifier
 
+PREPARED, SIDE = 48, 32  # pixels a side: of the pictures, and of the networks
+FAMILIES = list_families(["A", "B"])
+MODELS = list_models(["A", "B"])
+
 
 def on_backbone(backbone: keras.Model, seed: int) -> keras.Model:
     keras.utils.set_random_seed(seed)
@@ -34,13 +40,13 @@ def on_backbone(backbone: keras.Model, seed: int) -> keras.Model:
 
 def small_backbone() -> keras.Model:
     """Three convolutions, one of them with a shortcut around it."""
-    photo = keras.Input((32, 32, 3), name="photo")
+    photo = keras.Input((SIDE, SIDE, 3), name="photo")
     x = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(photo))
     x = layers.Add()([x, layers.Conv2D(8, 3, padding="same", activation="relu")(x)])
     return keras.Model(photo, layers.Conv2D(16, 3, strides=2, name="top_conv")(x))
 
 
-BACKBONES = {"small": (small_backbone, 3), "EfficientNetLite0": (lambda: build_backbone("EfficientNetLite0", 32), 33)}
+BACKBONES = {"small": (small_backbone, 3), "EfficientNetLite0": (lambda: build_backbone("EfficientNetLite0", SIDE), 33)}
 
 
 @pytest.fixture(scope="module", params=slow_but(BACKBONES, "small"))
@@ -57,7 +63,8 @@ def networks(kind) -> list[keras.Model]:
     trained_on.set_weights(backbone.get_weights())
     kernel = trained_on.get_layer("top_conv").kernel
     kernel.assign_add(0.01 * np.ones(kernel.shape, np.float32))
-    return [scratch_network(32, 3, 0.1), on_backbone(backbone, 2), on_backbone(trained_on, 3), on_backbone(backbone, 4)]
+    heads = [on_backbone(network, seed) for seed, network in ((2, backbone), (3, trained_on), (4, backbone))]
+    return [scratch_network(SIDE, 3, 0.1), *heads]
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +72,12 @@ def files(tmp_path_factory, draw_photo):
     folder = tmp_path_factory.mktemp("pictures")
     names = [folder / f"{number:02}.png" for number in range(BATCH_SIZE + 5)]
     for number, file in enumerate(names):
-        draw_photo(number, (32, 32)).save(file)
+        draw_photo(number, (PREPARED, PREPARED)).save(file)
     return names
 
 
 def test_joined_networks_give_the_very_bits_that_each_gives_alone_in_the_order_of_the_files(networks, files):
-    pictures = np.stack([np.asarray(Image.open(file)) for file in files])
+    pictures = np.stack([read_picture(file, SIDE) for file in files])
     alone = [network.predict(pictures, batch_size=BATCH_SIZE, verbose=0) for network in networks]
     together = predict_pictures(join_networks(networks), files, "test")
     assert [np.array_equal(one, other) for one, other in zip(alone, together, strict=True)] == [True] * 4
@@ -114,9 +121,9 @@ def kept(tmp_path, monkeypatch):
 
 
 def test_answers_are_read_as_they_were_written_whatever_photos_and_breeds_are_called(kept):
-    found = read_predictions("val")
+    found = read_predictions(FAMILIES, "val")
     assert (found.photos, found.actual) == (kept.photos, kept.actual)
-    assert list(found.probabilities) == list(MODELS)
+    assert list(found.probabilities) == MODELS
     for model, probabilities in kept.probabilities.items():
         assert found.probabilities[model].dtype == np.float32
         np.testing.assert_array_equal(found.probabilities[model], probabilities)
@@ -124,8 +131,15 @@ def test_answers_are_read_as_they_were_written_whatever_photos_and_breeds_are_ca
 
 @pytest.mark.usefixtures("kept")
 def test_what_is_known_of_the_models_is_read_for_all_families_in_their_order():
-    assert read_models() == {model: {"breeds": ["Löwchen", "NA"], "parameters": 7} for model in MODELS}
-    assert list(read_models()) == list(MODELS)
+    assert read_models(FAMILIES) == {model: {"breeds": ["Löwchen", "NA"], "parameters": 7} for model in MODELS}
+    assert list(read_models(FAMILIES)) == MODELS
+
+
+@pytest.mark.usefixtures("kept")
+def test_families_that_are_not_asked_for_are_left_out():
+    wanted = {family: FAMILIES[family] for family in ("B", "scratch")}
+    assert list(read_models(wanted)) == list(read_predictions(wanted, "val").probabilities)
+    assert list(read_models(wanted)) == [*FAMILIES["B"], *FAMILIES["scratch"]]
 
 
 @pytest.mark.usefixtures("kept")
@@ -134,41 +148,45 @@ def test_families_that_were_asked_about_other_photos_are_not_compared(old, new):
     listed = paths.PREDICTIONS / "scratch/val.csv"
     listed.write_text(listed.read_text().replace(old, new))
     with pytest.raises(ValueError, match="data/predictions: the families were asked about other photos of val"):
-        read_predictions("val")
+        read_predictions(FAMILIES, "val")
 
 
 @pytest.mark.usefixtures("kept")
 def test_answers_with_pickled_objects_in_them_are_not_opened():
     np.save(paths.PREDICTIONS / "scratch/scratch_plain.val.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        read_predictions("val")
+        read_predictions(FAMILIES, "val")
 
 
 def test_the_stage_asks_each_model_of_its_family_about_val_and_test(tmp_path, draw_photo, write_params, run_stage):
-    """Both views of a photo, as evaluate.views says; the answers are those that each model gives alone."""
+    """Both views of a photo at the networks' size; the answers are those that each model gives alone."""
     write_params(tmp_path / "params.yaml", **{"evaluate.views": 2})
     asked = {}
     for place, model in enumerate(FAMILIES["scratch"]):
         keras.utils.set_random_seed(place)
-        asked[model] = scratch_network(32, 2, 0.1)
-        save_classifier(Classifier(asked[model], ["A", "B"], "crop"), tmp_path / f"models/{model}.keras")
+        asked[model] = scratch_network(SIDE, 2, 0.1)
+        save_classifier(Classifier(asked[model], ["A", "B"], "crop", PREPARED), tmp_path / f"models/{model}.keras")
     for place, file in enumerate(("val/A/x.jpg.png", "test/A/y.jpg.png", "test/B/z.png.png")):
         (tmp_path / "data/prepared" / file).parent.mkdir(parents=True, exist_ok=True)
-        draw_photo(place, (32, 32)).save(tmp_path / "data/prepared" / file)
+        draw_photo(place, (PREPARED, PREPARED)).save(tmp_path / "data/prepared" / file)
     assert run_stage(predictions.main, tmp_path, "scratch") == 0
 
     folder = tmp_path / "data/predictions/scratch"
     assert (folder / "val.csv").read_text() == "photo,breed\nA/x.jpg,A\n"
     assert (folder / "test.csv").read_text() == "photo,breed\nA/y.jpg,A\nB/z.png,B\n"
-    pictures = np.stack(
-        [np.asarray(Image.open(file)) for file in sorted((tmp_path / "data/prepared/test").rglob("*.png"))]
-    )
+    files, _ = find_pictures(tmp_path / "data/prepared/test")
+    pictures = np.stack([read_picture(file, SIDE) for file in files])
     known = json.loads((folder / "models.json").read_text())
     for model, network in asked.items():
         expected = (network.predict_on_batch(pictures) + network.predict_on_batch(pictures[:, :, ::-1])) / 2
         assert np.load(folder / f"{model}.test.npy") == pytest.approx(expected, abs=1e-6)
-        megabytes = round((tmp_path / f"models/{model}.keras").stat().st_size / 1e6, 1)
-        assert known[model] == {"breeds": ["A", "B"], "parameters": network.count_params(), "megabytes": megabytes}
-    costs = json.loads((tmp_path / "metrics/costs/predictions_scratch.json").read_text())
+        file = tmp_path / f"models/{model}.keras"
+        assert known[model] == {
+            "breeds": ["A", "B"],
+            "parameters": network.count_params(),
+            "megabytes": round(file.stat().st_size / 1e6, 1),
+            "sha256": hash_file(file),
+        }
+    costs = json.loads((tmp_path / "metrics/costs/predictions/scratch.json").read_text())
     assert list(costs) == list(asked)
     assert all(list(each) == ["milliseconds_batch_1", "milliseconds_batch_32"] for each in costs.values())

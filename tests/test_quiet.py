@@ -34,9 +34,9 @@ ALL_RUNTIMES = """
     from stages.lib.networks.model_files import save_classifier
 
     network = scratch_network(32, 2, dropout=0.1)
-    save_classifier(Classifier(network, ["Borzoi", "Corgi"], "crop"), Path("it.keras"))
+    save_classifier(Classifier(network, ["Borzoi", "Corgi"], "crop", 40), Path("it.keras"))
     about = About(model="it", keras_sha256="0", description="", breeds=["Borzoi", "Corgi"], resize="crop",
-                  threshold=None, views=1)
+                  prepared_size=40, threshold=None, views=1)
     for name, content in (("it.onnx", to_onnx(network)), ("it.tflite", to_tflite(network))):
         Path(name).write_bytes(LABELLERS[Path(name).suffix](content, about))
     for name in ("it.keras", "it.onnx", "it.tflite"):

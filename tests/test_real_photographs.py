@@ -1,7 +1,7 @@
 """The pipeline as it is shipped, on real photographs: only where DOG_PHOTOGRAPHS names a folder of them.
 
 The folder holds the 936 photographs of Cairn, Chihuahua, Dingo, Pyrenees and Samoyed in Stanford Dogs, one sub-folder a
-breed, with a stray README.md beside them. One run of about 4 minutes on 2 cores serves all tests.
+breed, with a stray README.md beside them. One run of the pipeline serves all tests.
 """
 
 import os
@@ -14,9 +14,15 @@ import pandas as pd
 import pytest
 from pipeline_fixtures import ROOT, Repository
 
-from stages.lib.core.models import MODELS
+from stages.lib.core.params import load_params
 
 PHOTOGRAPHS = os.environ.get("DOG_PHOTOGRAPHS")
+LEAST = {  # accuracy on test, a little less than docs/results.md has
+    "VGG16_transfer_augmented": 0.92,
+    "VGG16_finetune": 0.90,
+    "EfficientNetLite2_transfer_augmented": 0.97,
+    "EfficientNetLite2_finetune": 0.97,
+}
 GIB = 2**30
 
 pytestmark = [
@@ -56,20 +62,21 @@ def test_photographs_that_are_nearly_the_same_are_on_one_side(reproduced):
 
 def test_pretrained_models_are_as_good_as_the_readme_says(reproduced):
     scores = reproduced.json("metrics/evaluate.json")
-    assert scores["transfer_augmented"]["accuracy"] >= 0.92
-    assert scores["finetune"]["accuracy"] >= 0.93  # 0.935 measured with this seed: see docs/results.md
-    assert scores["scratch_plain"]["accuracy"] < scores["finetune"]["accuracy"]
+    found = {model: scores[model]["accuracy"] for model in LEAST}
+    assert {model: accuracy for model, accuracy in found.items() if accuracy < LEAST[model]} == {}
+    assert scores["scratch_plain"]["accuracy"] < min(found.values())
     assert not scores["drawn"]
 
 
 def test_report_warns_of_the_overlap_with_imagenet(reproduced):
     report = (reproduced.root / "plots/report.html").read_text()
-    assert "has most likely seen the test photos" in " ".join(report.split())
+    assert "they have most likely seen the test photos" in " ".join(report.split())
     assert "drawn" not in report
 
 
 def test_best_model_on_val_is_named(reproduced):
-    found = {model: reproduced.json(f"metrics/val/{model}.json")["accuracy"] for model in MODELS}
+    models = load_params(reproduced.root / "params.yaml").models
+    found = {model: reproduced.json(f"metrics/val/{model}.json")["accuracy"] for model in models}
     assert found[reproduced.json("metrics/evaluate.json")["best"]] == max(found.values())
 
 

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from pipeline_fixtures import ROOT, Repository, is_within, recording, stages_run
+from tiny_pipeline import FINETUNE
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +79,7 @@ def share(repository: Repository, folder, contents, remote: str, place: str, end
     finally:
         (repository.root / ".dvc/config.local").unlink(missing_ok=True)
         repository.git("reset", "--quiet", "--hard", "HEAD~1")
-    assert not (clone.root / "models/finetune.keras").exists()
+    assert not (clone.root / f"models/{FINETUNE}.keras").exists()
 
     clone.dvc(*pull.split(), **account)
     (folder / "records").mkdir()
@@ -95,7 +96,7 @@ def share(repository: Repository, folder, contents, remote: str, place: str, end
         {name: content for name, content in contents(each.root).items() if is_within(name, places)}
         for each in (clone, repository)
     )
-    assert {"models/finetune.keras", "models/exported/best.onnx", "plots/report.html"} <= theirs.keys()
+    assert {f"models/{FINETUNE}.keras", "models/exported/best.onnx", "plots/report.html"} <= theirs.keys()
     assert [name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name)] == []
     shutil.rmtree(folder)  # it has all the models twice
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import json
 import re
 
 import numpy as np
@@ -13,13 +14,26 @@ from PIL import Image
 from test_prepare import ODD_NAMES
 
 from stages.lib.core import paths
-from stages.lib.core.models import MODELS
+from stages.lib.core.models import list_families, plan_comparisons
 from stages.lib.core.params import load_params
 from stages.lib.core.splits import SPLITS
+from stages.lib.evaluation import calibration, selective
+from stages.lib.evaluation.answer import answer_in_a_sentence
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.scores import classification_report, compute_scores
-from stages.lib.reporting import charts, report, score_charts, sections, sheets
+from stages.lib.reporting import charts, drawings, report, score_charts, sections, sheets, training_charts
 from stages.lib.reporting.embedding import embed_photo
+
+
+def names_of(families) -> list[str]:
+    return [model for models in families.values() for model in models]
+
+
+FAMILIES = list_families(["VGG16", "EfficientNetLite2"])
+MODELS = names_of(FAMILIES)
+BEST = "EfficientNetLite2_finetune"
+MANY = list_families([f"EfficientNetLite{number}_at_260_pixels" for number in range(6)])
+LEVEL = 0.95
 
 
 def test_the_hash_of_the_test_split_depends_on_its_photos_and_on_no_other():
@@ -54,9 +68,9 @@ def test_confusion_matrix_keeps_the_place_of_a_breed_that_never_comes_up():
 def test_a_chart_is_saved_in_a_palette_that_nobody_sees_and_in_the_same_bytes_each_time(tmp_path):
     history = pd.DataFrame({name: np.linspace(0, 1, 9) for name in ("step", "accuracy", "val_accuracy", "loss")})
     histories = {model: history.assign(val_loss=place) for place, model in enumerate(MODELS, start=1)}
-    score_charts.learning_curves(histories).savefig(tmp_path / "all_colours.png")
+    training_charts.learning_curves(histories, FAMILIES).savefig(tmp_path / "all_colours.png")
     for name in ("one.png", "other.png"):
-        charts.save(score_charts.learning_curves(histories), tmp_path / name)
+        charts.save(training_charts.learning_curves(histories, FAMILIES), tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
     with Image.open(tmp_path / "one.png") as saved, Image.open(tmp_path / "all_colours.png") as drawn:
         assert saved.mode == "P"
@@ -65,7 +79,7 @@ def test_a_chart_is_saved_in_a_palette_that_nobody_sees_and_in_the_same_bytes_ea
     assert (tmp_path / "one.png").stat().st_size < 0.5 * (tmp_path / "all_colours.png").stat().st_size
 
 
-def report_content() -> dict:
+def report_content(families=FAMILIES, best=BEST) -> dict:
     """All that the report's template asks for, with names that would be markup if they were not escaped."""
     breeds = ["<b>Bold</b>", "Other"]
     actual = np.array([0, 1, 0, 1])
@@ -73,23 +87,28 @@ def report_content() -> dict:
     scores = compute_scores(actual, probabilities, 0.95) | {
         **{"scaled_ece": 0.1, "scaled_log_loss": 0.2, "scaled_brier": 0.3, "temperature": 1.5},
         **{"threshold": None, "val_coverage": 0.0, "coverage": 0.0, "selective_accuracy": None},
-        **{"parameters": 1000, "megabytes": 1.5},
     }
-    comparisons = compare_models({model: probabilities.argmax(axis=1) == actual for model in MODELS}, 0.95)
+    models = names_of(families)
+    costs = {"parameters": 1000, "megabytes": 1.5, "training_seconds": 30.0}
+    costs |= {"milliseconds_batch_1": 21.4, "milliseconds_batch_32": 9.8}
+    right = dict.fromkeys(models, probabilities.argmax(axis=1) == actual)
+    comparisons = compare_models(right, plan_comparisons(families, best), LEVEL)
     photo = {"photo": "<i>.jpg", "actual": breeds[0], "predicted": breeds[1], "confidence": 0.5, "picture": "data:,"}
     suspicious = photo | {"labelled": breeds[0], "suggested": breeds[1], "suggested_probability": 0.9}
     return {
         "answer": "All is <well>.",
         "caveats": ["Beware of <dogs>."],
         "subject": "4 test photos",
-        "best": "finetune",
+        "best": best,
         "test_hash": "abc",
-        "scores": dict.fromkeys(MODELS, scores),
-        "comparisons": comparisons.assign(augmentation=False).to_dict("records"),
+        "scores": dict.fromkeys(models, scores),
+        "costs": dict.fromkeys(models, costs),
+        "prepared": {name: {"seconds": 100.0, "pictures_per_second": 31.4} for name in list(families)[1:]},
+        "comparisons": comparisons.to_dict("records"),
         "breeds": classification_report(actual, probabilities.argmax(axis=1), breeds).to_dict("records"),
         "charts": dict.fromkeys(sections.CHARTS, "data:,"),
         "data_size_answer": "More <photos> would help.",
-        "matrices": dict.fromkeys(MODELS, "data:,"),
+        "matrices": dict.fromkeys(models, "data:,"),
         "many_breeds": False,
         "pairs": [{"one": "a", "other": "b", "one_as_other": 1, "other_as_one": 0, "sides": [[photo], []]}],
         "worst": [photo],
@@ -110,7 +129,7 @@ def test_report_is_one_page_that_escapes_names_and_needs_nothing_beside_it(tmp_p
     assert page.index("All is &lt;well&gt;.") < page.index("Beware of")
     assert page.count("75.0 %") >= len(MODELS)
     pictures = re.findall(r"<img[^>]*>", page)
-    assert len(pictures) == 6 + 5 + 1 + 1 + 2 + 1
+    assert len(pictures) == len(sections.CHARTS) + len(MODELS) + 1 + 1 + 2 + 1
     assert "More &lt;photos&gt; would help." in page
     assert [
         picture for picture in pictures if 'src="data:' not in picture or not re.search('alt="[^"]+"', picture)
@@ -118,6 +137,7 @@ def test_report_is_one_page_that_escapes_names_and_needs_nothing_beside_it(tmp_p
     assert re.search(r"(src|href)=.?(?!data:)\w", page.replace('src="data:', "")) is None
     assert "http" not in page
     assert "<td>evaluate.confidence_level</td><td>0.95</td>" in page
+    assert "<td>backbones.VGG16.network</td><td>VGG16</td>" in page
 
 
 def test_report_is_the_same_each_time(tmp_path, monkeypatch):
@@ -133,6 +153,117 @@ def written(tmp_path, monkeypatch, **changes) -> str:
     monkeypatch.chdir(tmp_path)
     report.write_report(report_content() | changes, load_params(ROOT / "params.yaml"))
     return " ".join((paths.PLOTS / "report.html").read_text().split())
+
+
+def rows_below(page: str, heading: str) -> list[list[str]]:
+    """The cells of each row of the first table below a heading."""
+    table = page[page.index(heading) :]
+    rows = re.findall(r"<tr[ >].*?</tr>", table[: table.index("</table>")])
+    return [
+        [re.sub("<[^>]*>", "", cell.replace("<br>", " ")) for cell in re.findall(r"<t[dh].*?</t[dh]>", row)]
+        for row in rows
+    ]
+
+
+def test_report_says_what_each_model_costs_and_what_it_takes_to_try_a_backbone(tmp_path, monkeypatch):
+    content = report_content()
+    costs = {model: content["costs"][model] | {"training_seconds": place} for place, model in enumerate(MODELS)}
+    page = written(tmp_path, monkeypatch, costs=costs)
+    head, *rows = rows_below(page, "What does each cost?")
+    assert head == [
+        "model",
+        "parameters",
+        "megabytes",
+        "ms a photo, one at a time",
+        "ms a photo, 32 at once",
+        "training, s",
+    ]
+    assert rows == [[model, "1,000", "1.5", "21.4", "9.8", f"{place}.0"] for place, model in enumerate(MODELS)]
+    head, *rows = rows_below(page, "What does it take to try a backbone?")
+    assert [len(row) for row in rows] == [len(head)] * 2
+    assert rows == [
+        ["VGG16", "100.0", "31.4", "2.0", "3.0", "4.0", "109.0"],
+        ["EfficientNetLite2", "100.0", "31.4", "5.0", "6.0", "7.0", "118.0"],
+    ]
+
+
+def test_report_has_each_comparison_below_the_question_that_it_answers(tmp_path, monkeypatch):
+    page = written(tmp_path, monkeypatch)
+    questions = {
+        "augmentation": "Does augmentation help?",
+        "finetuning": "Does fine-tuning help?",
+        "best": f"Is {BEST} better than the others?",
+    }
+    planned = plan_comparisons(FAMILIES, BEST)
+    assert {question for question, *_ in planned} == set(questions)
+    for question, heading in questions.items():
+        _, *rows = rows_below(page, heading)
+        pairs = [(first, second) for asked, first, second in planned if asked == question]
+        assert [row[0].split(" can")[0] for row in rows] == [f"{first} and {second}" for first, second in pairs]
+    assert f"p values after Holm for {len(planned)} tests" in page
+
+
+def test_report_names_the_backbone_whose_features_are_looked_at(tmp_path, monkeypatch, write_params):
+    write_params(tmp_path / "params.yaml", main_backbone="VGG16")
+    monkeypatch.chdir(tmp_path)
+    report.write_report(report_content(), load_params(tmp_path / "params.yaml"))
+    page = " ".join((paths.PLOTS / "report.html").read_text().split())
+    assert "The head of VGG16_transfer_augmented, trained on an eighth" in page
+    assert "what a logistic regression on the features of VGG16 thinks" in page
+
+
+@pytest.mark.parametrize("families", [list_families(["VGG16"]), MANY], ids=["5 models", "20 models"])
+def test_report_names_each_model_in_each_table_and_folds_matrices_of_many(
+    tmp_path, monkeypatch, write_params, families
+):
+    models, (_, *backbones) = names_of(families), families
+    best = models[-1]
+    section = load_params(ROOT / "params.yaml").backbones["VGG16"].model_dump()
+    write_params(tmp_path / "params.yaml", backbones=dict.fromkeys(backbones, section), main_backbone=backbones[0])
+    monkeypatch.chdir(tmp_path)
+    report.write_report(report_content(families, best), load_params(tmp_path / "params.yaml"))
+    page = " ".join((paths.PLOTS / "report.html").read_text().split())
+    for heading in ("<h2>The models, on", "What does each cost?", "Can its confidence", "When to say"):
+        assert [row[0] for row in rows_below(page, heading)] == ["model", *models]
+    assert [row[0] for row in rows_below(page, "to try a backbone?")] == ["backbone", *backbones]
+    folded = re.findall(r"<details( open)?><summary>(.*?)</summary>", page)
+    assert folded == [(" open" if model == best else "", model) for model in models if len(models) > 6]
+    assert [model for model in models if f"Confusion matrix of {model}:" not in page] == []
+
+
+def compared(**others: tuple[float, float]) -> pd.DataFrame:
+    """Comparisons of the model "best" with others, by difference and p value, and one of two others."""
+    rows = [("best", other, *found) for other, found in others.items()]
+    return pd.DataFrame([*rows, ("x", "y", 0.5, 0.001)], columns=["first", "second", "difference", "p_holm"])
+
+
+def answer(comparisons: pd.DataFrame, milliseconds: float = 21.3) -> str:
+    scores = {"accuracy": 0.983, "accuracy_low": 0.957, "accuracy_high": 0.993}
+    costs = {"milliseconds_batch_1": milliseconds, "megabytes": 19.62}
+    return answer_in_a_sentence("best", scores, costs, comparisons, "233 test photos", LEVEL)
+
+
+def test_the_answer_tells_milliseconds_as_exactly_as_they_were_measured():
+    others = compared(A=(0.2, 0.01))
+    for milliseconds, words in ((21.3, " at 21 ms a photo and 19.6 MB"), (1.72, " at 1.7 ms a photo and 19.6 MB")):
+        assert words in answer(others, milliseconds)
+
+
+@pytest.mark.parametrize(
+    ("beats", "beaten_by", "like", "words"),
+    [
+        (4, 0, 0, "it beats a0, a1, a2 and a3."),
+        (19, 0, 0, "it beats the other 19."),
+        (17, 0, 2, "it can't be told apart from c0 and c1 and beats the other 17."),
+        (1, 1, 17, "it beats a0, is beaten by b0 and can't be told apart from the other 17."),
+        (10, 1, 8, "it is beaten by b0, beats 10 others and can't be told apart from 8 others."),
+    ],
+)
+def test_the_answer_stays_short_with_many_models(beats, beaten_by, like, words):
+    others = {f"a{place}": (0.1, 0.01) for place in range(beats)}
+    others |= {f"b{place}": (-0.1, 0.01) for place in range(beaten_by)}
+    others |= {f"c{place}": (0.1, 0.5) for place in range(like)}
+    assert answer(compared(**others)).endswith(f"; {words}")
 
 
 @pytest.mark.parametrize(
@@ -168,10 +299,9 @@ def test_report_of_many_breeds_folds_what_is_long(tmp_path, monkeypatch):
     folded = re.findall(r"<details( open)?><summary>(.*?)</summary>", page)
     assert folded == [
         ("", "Precision, recall and F1 of all 20 breeds"),
-        *((" open" if model == "finetune" else "", model) for model in MODELS),
+        *((" open" if model == BEST else "", model) for model in MODELS),
     ]
     assert "Confusion matrices" not in page
-    assert "<details" not in written(tmp_path, monkeypatch)
 
 
 def test_a_long_name_on_the_page_may_be_cut_between_its_words(tmp_path, monkeypatch):
@@ -240,6 +370,93 @@ def test_a_sheet_shows_a_photo_of_each_breed_beside_its_views_or_alone_where_the
         np.testing.assert_array_equal(row, [read(path) for path in (sheets.TRAIN / f"{breed}/1.jpg.png", *views)])
 
 
+def made_up(families) -> dict:
+    """What charts are drawn from, for each model: its scores, history, reliability, risk, and recall of five breeds."""
+    history = pd.DataFrame({name: np.linspace(0.1, 1, 9) for name in ("step", "accuracy", "loss", "val_accuracy")})
+    right, confidence = np.arange(50) % 7 > 0, np.linspace(0.2, 1, 50)
+    curve = calibration.reliability(right, confidence)
+    curves = {"without temperature": curve, "with temperature": curve}
+    scores = {"accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95}
+    models = names_of(families)
+    return {
+        "scores": dict.fromkeys(models, scores),
+        "histories": dict.fromkeys(models, history.assign(val_loss=history["loss"])),
+        "points": dict.fromkeys(models, curves),
+        "curves": dict.fromkeys(models, selective.risk_coverage(right, confidence)),
+        "report": pd.DataFrame(
+            [(model, breed, 0.5) for model in models for breed in "ABCDE"], columns=["model", "breed", "recall"]
+        ),
+        "milliseconds": dict.fromkeys(models, 20.0),
+    }
+
+
+def words_of(texts) -> list[str]:
+    return [text.get_text().replace("\n", "") for text in texts]
+
+
+def named_lines(axes) -> list[str]:
+    return [line.get_label() for line in axes.get_lines() if not line.get_label().startswith("_")]
+
+
+@pytest.mark.parametrize("families", [list_families(["VGG16"]), FAMILIES, MANY], ids=["5", "8", "20 models"])
+def test_no_chart_loses_a_model(families):
+    drawn, models, (*names,) = made_up(families), names_of(families), families
+    (axes,) = score_charts.accuracies(drawn["scores"], families, LEVEL, "9 photos").axes
+    assert words_of(axes.get_yticklabels()) == models
+    assert len(set(axes.get_yticks())) == len(models) == sum(line.get_marker() == "o" for line in axes.get_lines())
+
+    figure = training_charts.learning_curves(drawn["histories"], families)
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert words_of(axes.title for axes in panels) == [name for name in names for _ in range(2)]
+    for place, label in enumerate(("accuracy", "loss (nats)")):
+        assert [model for axes in panels[place::2] for model in named_lines(axes)] == models
+        assert {axes.get_ylabel() for axes in panels[place::2]} == {label}
+    assert words_of(figure.legends[0].get_texts()) == [*charts.ROLES, "val", "train"]
+
+    figure = score_charts.reliability(drawn["points"])
+    assert words_of(axes.title for axes in figure.axes if axes.axison) == models
+
+    figure = score_charts.risk_coverage(drawn["curves"], families, "9 photos")
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert words_of(axes.title for axes in panels) == names
+    assert [model for axes in panels for model in named_lines(axes)] == models
+
+    axes, _ = score_charts.recalls(drawn["report"], "9 photos").axes
+    assert words_of(axes.get_xticklabels()) == models
+    assert len(axes.texts) == 5 * len(models)
+    charts.plt.close("all")
+
+
+@pytest.mark.parametrize("families", [list_families(["VGG16"]), MANY], ids=["5 models", "20 models"])
+def test_the_chart_of_costs_shows_each_model_apart_and_says_which_is_best(families):
+    drawn, models = made_up(families), names_of(families)
+    best = models[-1]
+    figure = training_charts.costs(drawn["scores"], drawn["milliseconds"], families, best, LEVEL, "9 photos")
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert named_lines(axes) == models
+    marks = {line.get_label(): line for line in axes.get_lines() if line.get_label() in models}
+    looks = {(line.get_color(), line.get_marker()) for line in marks.values()}
+    assert len(looks) == len(models)
+    of_a_family = [marks[model].get_transform().transform((20, 0.9))[0] for model in list(families.values())[-1]]
+    assert np.diff(of_a_family).min() > 5, "pixels between marks of the same time"
+    told = words_of(axes.get_legend().get_texts())
+    assert told == [*families, *charts.ROLES, f"best on val: {best}"]
+    charts.plt.close("all")
+
+
+def test_colours_of_many_families_are_all_different():
+    assert [len(set(charts.colours_for(count))) for count in (1, 10, 11, 25)] == [1, 10, 11, 25]
+
+
+def test_confusion_matrices_of_models_that_are_gone_go_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answers = pd.DataFrame({"actual": ["A", "B"], "predicted": ["A", "A"]})
+    for models in (["one", "other"], ["other", "third"]):
+        drawings.draw_matrices(dict.fromkeys(models, answers), ["A", "B"], "2 photos")
+        assert sorted(path.stem for path in paths.CONFUSION.iterdir()) == models
+
+
 ANY_NAMES = ["Costs $5", "$x^^2$", "NA", "null", "1", "2", "_x", "a&b <i>", *ODD_NAMES]
 
 
@@ -288,3 +505,13 @@ def test_a_photo_on_the_page_is_small_and_the_same_each_time(draw_photo):
 def test_dvcs_page_has_the_places_that_dvc_fills_in(root):
     page = (root / ".dvc/plots/page.html").read_text()
     assert [name for name in ("{refresh_tag}", "{scripts}", "{plot_divs}") if page.count(name) != 1] == []
+
+
+def test_dvcs_templates_know_no_model_by_name_and_its_page_passes_over_one_of_them(root):
+    specs = {path.stem: path.read_text() for path in (root / ".dvc/plots").glob("*.json")}
+    assert [name for name, text in specs.items() if re.search("scratch|transfer|finetune|VGG", text)] == []
+    assert [name for name, text in specs.items() if "$schema" not in json.loads(text)] == ["none"]
+    assert (
+        'if (!("$schema" in spec)) document.querySelector(place).remove();'
+        in (root / ".dvc/plots/page.html").read_text()
+    )

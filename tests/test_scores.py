@@ -1,5 +1,7 @@
 """Scores and tests against independent sources and cases worked out by hand."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -192,36 +194,51 @@ def test_report_agrees_with_sklearn_and_keeps_the_row_of_a_breed_that_never_come
     )
 
 
+def all_pairs(right: dict[str, np.ndarray]) -> list[tuple[str, str, str]]:
+    return [("which", *pair) for pair in combinations(right, 2)]
+
+
 def test_comparison_is_the_exact_binomial_test_on_photos_where_models_disagree():
     first = np.array([True] * 90 + [False] * 10)
     second = np.array([True] * 75 + [False] * 25)  # right on none that first gets wrong
     third = np.concatenate([second[5:], second[:5]])
-    comparisons = compare_models({"first": first, "second": second, "third": third}, 0.95)
-    assert comparisons[["first", "second"]].to_numpy().tolist() == [
-        ["first", "second"],
-        ["first", "third"],
-        ["second", "third"],
-    ]
+    right = {"first": first, "second": second, "third": third}
+    comparisons = compare_models(right, all_pairs(right), 0.95)
     assert comparisons.loc[0, ["first_only", "second_only"]].tolist() == [15, 0]
     for row, (a, b) in zip(comparisons.itertuples(), [(first, second), (first, third), (second, third)], strict=True):
         only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
         assert (row.first_only, row.second_only) == (only_a, only_b)
+        assert row.difference == pytest.approx(a.mean() - b.mean())
         assert row.p == pytest.approx(binomtest(only_a, only_a + only_b).pvalue)
 
 
-def test_p_values_are_corrected_after_holm():
+def test_planned_pairs_are_compared_and_no_other_each_with_its_question():
+    right = {name: np.random.default_rng(i).random(80) < 0.5 for i, name in enumerate("abcd")}
+    planned = [("why", "c", "a"), ("how", "b", "d")]
+    comparisons = compare_models(right, planned, 0.95)
+    assert list(comparisons) == [
+        *("question", "first", "second", "difference", "first_only", "second_only", "p", "p_holm", "photos_needed"),
+        "verdict",
+    ]
+    assert list(comparisons[["question", "first", "second"]].itertuples(index=False, name=None)) == planned
+
+
+def test_p_values_are_corrected_after_holm_for_the_tests_that_were_planned():
     right = {name: np.random.default_rng(i).random(80) < 0.4 + 0.12 * i for i, name in enumerate("abcd")}
-    comparisons = compare_models(right, 0.95)
-    ordered = comparisons.sort_values("p")
-    # Holm: the k-th smallest of m is multiplied by m - k, never below the one before, never above 1
-    factors = np.arange(len(ordered), 0, -1)
-    expected = np.minimum(np.maximum.accumulate(ordered["p"].to_numpy() * factors), 1)
-    np.testing.assert_allclose(ordered["p_holm"], expected)
+    pairs = all_pairs(right)
+    for planned in (pairs, pairs[2:5], pairs[2:3]):
+        comparisons = compare_models(right, planned, 0.95)
+        assert len(comparisons) == len(planned)
+        ordered = comparisons.sort_values("p")
+        # Holm: the k-th smallest of m is multiplied by m - k, never below the one before, never above 1
+        factors = np.arange(len(ordered), 0, -1)
+        expected = np.minimum(np.maximum.accumulate(ordered["p"].to_numpy() * factors), 1)
+        np.testing.assert_allclose(ordered["p_holm"], expected)
 
 
 def test_models_that_are_right_on_the_same_photos_cannot_be_told_apart():
     right = np.array([True, False, True])
-    comparison = compare_models({"one": right, "two": right}, 0.95).iloc[0]
+    comparison = compare_models({"one": right, "two": right}, [("which", "one", "two")], 0.95).iloc[0]
     assert (comparison["p"], comparison["p_holm"], comparison["difference"]) == (1, 1, 0)
     assert comparison["verdict"] == (
         "one and two can't be told apart with 3 photos (p = 1); "

@@ -5,14 +5,18 @@ from pathlib import Path
 import pytest
 
 from stages.lib.core.classifier import Classifier
-from stages.lib.exporting.about import About, hash_file
+from stages.lib.core.errors import UserError
+from stages.lib.exporting.about import About
 from stages.lib.exporting.exported import Exported
 from stages.lib.serving import trained_models
-from stages.lib.serving.trained_models import Threshold, Trained, find_name, load_model
+from stages.lib.serving.trained_models import Threshold, Trained, find_model, find_name, load_model
 
 BREEDS = ["Cairn", "Dingo"]
 THRESHOLD = 0.6
-EVALUATION = {"finetune": {"threshold": THRESHOLD}, "best": "finetune", "views": 2}
+NAME = "VGG16_finetune"
+SHA256 = "0123"
+EVALUATION = {NAME: {"threshold": THRESHOLD}, "best": NAME, "best_sha256": SHA256, "views": 2}
+MODELS = ("scratch_plain", NAME)
 
 
 @pytest.fixture
@@ -25,12 +29,28 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("place", ["models/finetune.keras", "models/exported/best.onnx", "models/exported/best.tflite"])
+@pytest.mark.usefixtures("folder")
+def test_a_model_is_asked_for_by_its_name_or_its_file_and_is_the_best_one_otherwise():
+    Path("it.keras").touch()
+    asked = {None: f"models/{NAME}.keras", "scratch_plain": "models/scratch_plain.keras", "it.keras": "it.keras"}
+    assert {model: find_model(model, EVALUATION, MODELS).as_posix() for model in asked} == asked
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_model_whose_backbone_was_taken_off_params_yaml_is_refused_by_name_and_the_others_are_told():
+    with pytest.raises(UserError) as raised:
+        find_model(NAME, EVALUATION, ("scratch_plain", "scratch_augmented"))
+    assert str(raised.value) == (
+        f"--model must be scratch_plain, scratch_augmented or a .keras, .onnx or .tflite file. Received: {NAME}"
+    )
+
+
+@pytest.mark.parametrize("place", [f"models/{NAME}.keras", "models/exported/best.onnx", "models/exported/best.tflite"])
 def test_a_model_that_is_a_link_into_dvcs_cache_keeps_its_name(folder, place):
     """As `dvc config cache.type symlink` has it."""
     Path(place).symlink_to(folder / "cache/0123")
-    assert find_name(Path(place), EVALUATION) == "finetune"
-    assert find_name(folder / "models" / ".." / place, EVALUATION) == "finetune"
+    assert find_name(Path(place), EVALUATION) == NAME
+    assert find_name(folder / "models" / ".." / place, EVALUATION) == NAME
 
 
 @pytest.mark.usefixtures("folder")
@@ -38,32 +58,34 @@ def test_a_folder_of_models_that_is_a_link_keeps_their_names():
     """As where there was no room for it beside the code."""
     Path("models").rename("elsewhere")
     Path("models").symlink_to("elsewhere")
-    for place in ("models/finetune.keras", "elsewhere/finetune.keras", "models/exported/best.onnx"):
-        assert find_name(Path(place), EVALUATION) == "finetune"
+    for place in (f"models/{NAME}.keras", f"elsewhere/{NAME}.keras", "models/exported/best.onnx"):
+        assert find_name(Path(place), EVALUATION) == NAME
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("place", ["finetune.keras", "cache/finetune.keras", "models/other.keras", "models/best.onnx"])
+@pytest.mark.parametrize(
+    "place", [f"{NAME}.keras", f"cache/{NAME}.keras", "models/other.keras", "models/views.keras", "models/best.onnx"]
+)
 def test_a_file_from_elsewhere_has_no_name(place):
     assert find_name(Path(place), EVALUATION) is None
 
 
 @pytest.fixture
-def export(folder, monkeypatch):
-    """Have an exported file read as one that was made of models/finetune.keras, but for the given entries."""
-    (folder / "models/finetune.keras").write_bytes(b"the network")
+def export(monkeypatch):
+    """Have an exported file read as one of the best model, but for the given entries."""
     about = About(
-        model="finetune",
-        keras_sha256=hash_file(folder / "models/finetune.keras"),
+        model=NAME,
+        keras_sha256=SHA256,
         description="",
         breeds=BREEDS,
         resize="crop",
+        prepared_size=64,
         threshold=THRESHOLD,
         views=2,
     )
 
     def have(**changes: object) -> Classifier:
-        exported = Exported(Classifier(None, BREEDS, "crop"), about.model_copy(update=changes))
+        exported = Exported(Classifier(None, BREEDS, "crop", 64), about.model_copy(update=changes))
         monkeypatch.setattr(trained_models, "load_exported", lambda _: exported)
         return exported.classifier
 
@@ -72,30 +94,12 @@ def export(folder, monkeypatch):
 
 def test_an_exported_file_is_the_best_model_only_where_export_wrote_it(export):
     classifier = export()
-    assert load_model(Path("models/exported/best.onnx"), EVALUATION).name == "finetune"
+    assert load_model(Path("models/exported/best.onnx"), EVALUATION).name == NAME
     assert load_model(Path("best.onnx"), EVALUATION) == Trained(classifier, None, Threshold(THRESHOLD), None)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"model": "transfer_plain"}, {"threshold": 0.5}, {"threshold": None}, {"views": 1}]
-)
+@pytest.mark.parametrize("changes", [{"keras_sha256": "4567"}, {"threshold": 0.5}, {"threshold": None}, {"views": 1}])
 def test_an_exported_file_of_another_evaluation_is_unknown(export, changes):
     export(**changes)
     found = load_model(Path("models/exported/best.onnx"), EVALUATION)
     assert (found.name, found.threshold) == (None, Threshold(changes.get("threshold", THRESHOLD)))
-
-
-@pytest.mark.parametrize("threshold", [THRESHOLD, None])
-def test_an_exported_file_of_a_model_that_was_trained_again_is_unknown(export, threshold):
-    """The name and a threshold of None are the same before and after."""
-    evaluation = EVALUATION | {"finetune": {"threshold": threshold}}
-    export(threshold=threshold)
-    assert load_model(Path("models/exported/best.onnx"), evaluation).name == "finetune"
-    Path("models/finetune.keras").write_bytes(b"another network")
-    assert load_model(Path("models/exported/best.onnx"), evaluation).name is None
-
-
-def test_an_exported_file_whose_keras_file_was_not_fetched_is_known(export):
-    export()
-    Path("models/finetune.keras").unlink()
-    assert load_model(Path("models/exported/best.onnx"), EVALUATION).name == "finetune"

@@ -219,27 +219,27 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, monkey
     for run, seed in (("a", 1), ("b", 1), ("c", 2)):
         keras.utils.clear_session()  # each stage is a process of its own, in which Keras counts its layers from 0
         head, trained = train_head(seed=seed)
-        write_results("transfer_plain", Classifier(head, ["x", "y", "z"], "crop"), trained, "float32")
+        write_results("VGG16_transfer_plain", Classifier(head, ["x", "y", "z"], "crop", 32), trained, "float32")
         files[run] = {
             path: path.read_bytes()
             for path in sorted(paths.Path().rglob("*.*"))
             if path.is_file() and "costs" not in path.parts
         }
     assert list(map(str, files["a"])) == [
-        "metrics/transfer_plain.json",
-        "models/transfer_plain.keras",
-        "plots/history/transfer_plain.csv",
+        "metrics/VGG16_transfer_plain.json",
+        "models/VGG16_transfer_plain.keras",
+        "plots/history/VGG16_transfer_plain.csv",
     ]
     assert files["a"] == files["b"]
     assert all(files["a"][path] != files["c"][path] for path in files["a"])
-    assert list(json.loads((paths.METRICS / "transfer_plain.json").read_text())) == [
+    assert list(json.loads((paths.METRICS / "VGG16_transfer_plain.json").read_text())) == [
         "steps",
         "best_step",
         "best_val_loss",
         "best_val_accuracy",
         "parameters",
     ]
-    assert list(json.loads((paths.COSTS / "transfer_plain.json").read_text())) == [
+    assert list(json.loads((paths.TRAINING_COSTS / "VGG16_transfer_plain.json").read_text())) == [
         "training_seconds",
         "pictures_per_second",
         "precision",
@@ -253,7 +253,7 @@ def test_model_trained_in_less_precision_is_saved_in_float32_and_agrees(policy, 
     mixed.compile("adamw", "categorical_crossentropy")
     mixed.fit(np.zeros((2, 32, 32, 3)), np.eye(3)[:2], verbose=0)
     assert mixed.layers[3].compute_dtype == policy.removeprefix("mixed_")
-    save_classifier(Classifier(mixed, ["x", "y", "z"], "crop"), tmp_path / "model.keras")
+    save_classifier(Classifier(mixed, ["x", "y", "z"], "crop", 32), tmp_path / "model.keras")
     saved = load_classifier(tmp_path / "model.keras").network
     assert {layer.compute_dtype for layer in saved.layers} == {"float32"}
     with zipfile.ZipFile(tmp_path / "model.keras") as archive, h5py.File(archive.open("model.weights.h5")) as weights:
@@ -267,12 +267,12 @@ def test_model_trained_in_less_precision_is_saved_in_float32_and_agrees(policy, 
 def test_other_files_are_no_models_and_say_so(tmp_path):
     text, broken, foreign = tmp_path / "text.keras", tmp_path / "broken.keras", tmp_path / "foreign.keras"
     text.write_text("no model")
-    save_classifier(Classifier(head_network(3, 3, 4, 0.0), ["x", "y", "z"], "crop"), broken)
+    save_classifier(Classifier(head_network(3, 3, 4, 0.0), ["x", "y", "z"], "crop", 32), broken)
     broken.write_bytes(broken.read_bytes()[:-100])
     with zipfile.ZipFile(foreign, "w") as archive:
         archive.writestr("metadata.json", "{}")
     for path in (text, broken, foreign):
-        with pytest.raises(UserError, match=rf"{path.name} is no model of this pipeline, or not whole"):
+        with pytest.raises(UserError, match=rf"{path.name} is no model of this version of the pipeline, or not whole"):
             load_classifier(path)
     with pytest.raises(UserError, match="is not here"):
         load_classifier(tmp_path / "nothing.keras")

@@ -23,10 +23,17 @@ from stages.lib.tuning.space import SPACE
 from stages.lib.tuning.study import name_study
 from stages.lib.tuning.tables import SHOWN
 
+BACKBONE = "VGG16"
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS = {"train": 8, "val": 4, "test": 3}  # of each breed
 COPIES = 2
-QUICK = {"transfer.steps": 6, "transfer.validate_every": 3, "transfer.batch_size": 8, "transfer.dense_units": 64}
+QUICK = {
+    "main_backbone": BACKBONE,
+    "transfer.steps": 6,
+    "transfer.validate_every": 3,
+    "transfer.batch_size": 8,
+    "transfer.dense_units": 64,
+}
 COLUMNS = ["trial", "folds", "state", "log_loss", "log_loss_sd", "accuracy", "accuracy_sd", *SPACE]
 
 
@@ -54,7 +61,7 @@ def checkout(tmp_path, write_params, monkeypatch):
                 vector = np.concatenate([[len(rows)], np.eye(3)[breed] + generator.normal(0, 1.5, 3)])
                 features[f"{split}/{file}.png"] = vector
                 for copy in range(COPIES if split == "train" else 0):
-                    view = f"{file}.{copy}.png"
+                    view = f"{file}.{copy}.jpg"
                     write_picture(tmp_path / "data/augmented/augmented" / view)
                     views.append({"view": view, "photo": f"{file}.png", "copy": copy})
                     features[view] = vector
@@ -63,7 +70,7 @@ def checkout(tmp_path, write_params, monkeypatch):
     for variant, of_variant in (("augmented", views), ("plain", views.head(0))):
         (tmp_path / "data/augmented" / variant).mkdir(parents=True, exist_ok=True)
         of_variant.to_csv(tmp_path / f"data/augmented/{variant}/views.csv", index=False)
-        folder = tmp_path / "data/features" / variant
+        folder = tmp_path / "data/features" / BACKBONE / variant
         folder.mkdir(parents=True)
         names = {split: sorted(name for name in features if name.startswith(f"{split}/")) for split in PHOTOS}
         names["train"] += sorted(of_variant["view"])
@@ -98,7 +105,7 @@ def fold_of(pictures, folds=4, seed=0):
 @pytest.mark.parametrize(("variant", "copies"), [("augmented", COPIES), ("plain", 0)])
 @pytest.mark.usefixtures("checkout")
 def test_each_row_of_the_features_is_known_by_the_photo_that_it_shows(variant, copies):
-    pictures = read_pictures(variant)
+    pictures = read_pictures(BACKBONE, variant)
     train, val = (len(BREEDS) * PHOTOS[split] for split in ("train", "val"))
     assert len(pictures.photos) == train * (1 + copies) + val
     assert pictures.views.sum() == train * copies
@@ -114,20 +121,20 @@ def test_each_row_of_the_features_is_known_by_the_photo_that_it_shows(variant, c
     [
         "data/prepared/train/Akita/train0.jpg.png",
         "data/prepared/val/Corgi/val1.jpg.png",
-        "data/augmented/augmented/Borzoi/train2.jpg.0.png",
+        "data/augmented/augmented/Borzoi/train2.jpg.0.jpg",
     ],
 )
 def test_features_of_other_pictures_are_not_tuned_on(checkout, path):
     (checkout / path).unlink()
     with pytest.raises(UserError, match=r"augmented is not of the pictures .* `dvc repro features` first"):
-        read_pictures("augmented")
+        read_pictures(BACKBONE, "augmented")
 
 
 def test_a_view_of_a_photo_that_is_in_no_list_is_not_tuned_on(checkout):
     file = checkout / "data/augmented/augmented/views.csv"
     pd.read_csv(file).iloc[1:].to_csv(file, index=False)
     with pytest.raises(UserError, match="is not of the pictures"):
-        read_pictures("augmented")
+        read_pictures(BACKBONE, "augmented")
 
 
 # Folds
@@ -136,7 +143,7 @@ def test_a_view_of_a_photo_that_is_in_no_list_is_not_tuned_on(checkout):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.usefixtures("checkout")
 def test_no_photo_is_on_two_sides_of_a_fold_nor_its_views_nor_a_near_duplicate(seed):
-    pictures = read_pictures("augmented")
+    pictures = read_pictures(BACKBONE, "augmented")
     for parts in split_folds(pictures, fold_of(pictures, seed=seed)):
         groups = [set(pictures.groups[pictures.photos[part]]) for part in parts]
         assert all(groups)
@@ -145,7 +152,7 @@ def test_no_photo_is_on_two_sides_of_a_fold_nor_its_views_nor_a_near_duplicate(s
 
 @pytest.mark.usefixtures("checkout")
 def test_each_photo_is_scored_once_and_steers_once_and_views_do_neither():
-    pictures = read_pictures("augmented")
+    pictures = read_pictures(BACKBONE, "augmented")
     trained, steered, scored = zip(*split_folds(pictures, fold_of(pictures)), strict=True)
     photos = np.flatnonzero(~pictures.views).tolist()
     assert sorted(np.concatenate(scored)) == photos
@@ -159,7 +166,7 @@ def test_each_photo_is_scored_once_and_steers_once_and_views_do_neither():
 
 @pytest.mark.usefixtures("checkout")
 def test_each_fold_has_every_breed():
-    pictures = read_pictures("augmented")
+    pictures = read_pictures(BACKBONE, "augmented")
     fold = fold_of(pictures)
     assert all(set(pictures.labels[fold == number]) == {0, 1, 2} for number in range(4))
 
@@ -173,7 +180,7 @@ def test_more_folds_than_a_breed_has_photos_without_near_duplicates_are_refused(
 
 @pytest.mark.usefixtures("checkout")
 def test_a_head_is_trained_and_steered_by_none_of_the_photos_that_it_is_scored_on(monkeypatch):
-    pictures, params = read_pictures("augmented"), load_params()
+    pictures, params = read_pictures(BACKBONE, "augmented"), load_params()
     seen = []
 
     def spy(_head, batches, steering, *_, **__):  # which photos they are does not take the training itself
@@ -192,7 +199,7 @@ def test_a_head_is_trained_and_steered_by_none_of_the_photos_that_it_is_scored_o
 
 @pytest.mark.usefixtures("checkout")
 def test_a_fold_has_the_scores_of_the_head_that_is_trained_for_it_without_a_bar_of_its_own(monkeypatch, capsys):
-    pictures, params = read_pictures("augmented"), load_params()
+    pictures, params = read_pictures(BACKBONE, "augmented"), load_params()
     original, heads = training.train, []
 
     def spy(head, *arguments, **options):
@@ -317,7 +324,7 @@ def test_with_no_time_left_no_trial_begins(tuned):
 
 @pytest.mark.usefixtures("checkout")
 def test_only_trials_that_can_be_compared_are_in_one_study():
-    pictures, params = read_pictures("augmented"), load_params()
+    pictures, params = read_pictures(BACKBONE, "augmented"), load_params()
     fold = fold_of(pictures)
     other_features = pictures._replace(features=pictures.features + 1)
     other_transfer = params.transfer.model_copy(update={"patience": 3})
@@ -330,7 +337,7 @@ def test_only_trials_that_can_be_compared_are_in_one_study():
         name_study(pictures, fold, params, "mixed_bfloat16"),
     ]
     assert len(set(names)) == len(names)
-    assert name_study(read_pictures("augmented"), fold_of(pictures), load_params(), "float32") == names[0]
+    assert name_study(read_pictures(BACKBONE, "augmented"), fold_of(pictures), load_params(), "float32") == names[0]
 
 
 # What it says
@@ -377,7 +384,7 @@ def test_a_gain_that_does_not_hold_in_other_folds_is_called_luck(tuned, monkeypa
 
 @pytest.mark.usefixtures("checkout")
 def test_settings_are_compared_on_the_same_folds_but_not_those_of_the_trials(monkeypatch):
-    pictures, params = read_pictures("augmented"), load_params()
+    pictures, params = read_pictures(BACKBONE, "augmented"), load_params()
     other = params.transfer.model_copy(update={"dense_units": 70})
     seen = []
 
@@ -400,7 +407,8 @@ def test_settings_are_compared_on_the_same_folds_but_not_those_of_the_trials(mon
 
 
 @pytest.mark.parametrize(
-    "path", ["data/features/augmented", "data/prepared/manifest.csv", "data/augmented/augmented/views.csv"]
+    "path",
+    [f"data/features/{BACKBONE}/augmented", "data/prepared/manifest.csv", "data/augmented/augmented/views.csv"],
 )
 def test_without_features_it_says_how_to_make_them(checkout, tuned, path):
     (checkout / path).rename(checkout / "elsewhere")
@@ -441,7 +449,11 @@ def test_it_opens_no_test_photo_and_writes_nothing_that_a_stage_owns(checkout):
 
     read, written = of_ours(record["read"]), of_ours(record["written"])
     assert {path for path in read if is_within(path, ["data", "models", "metrics", "plots"])} == {
-        *(f"data/features/augmented/{split}.{kind}" for split in ("train", "val") for kind in ("csv", "npy")),
+        *(
+            f"data/features/{BACKBONE}/augmented/{split}.{kind}"
+            for split in ("train", "val")
+            for kind in ("csv", "npy")
+        ),
         *("data/prepared/manifest.csv", "data/augmented/augmented", "data/augmented/augmented/views.csv"),
         *(f"data/augmented/augmented/{breed}" for breed in BREEDS),
         *(f"data/prepared/{split}" for split in ("train", "val")),
@@ -450,4 +462,4 @@ def test_it_opens_no_test_photo_and_writes_nothing_that_a_stage_owns(checkout):
     assert {path.removesuffix(".partial") for path in written if not is_within(path, ["records"])} <= {
         "tuning/optuna.db", "tuning/optuna.db-journal", "tuning/transfer_augmented.csv",
     }  # fmt: skip
-    assert {"data/features/augmented/train.npy", "data/prepared/manifest.csv"} <= read
+    assert {f"data/features/{BACKBONE}/augmented/train.npy", "data/prepared/manifest.csv"} <= read

@@ -103,10 +103,9 @@ def test_missing_package_is_told_with_the_remedy(monkeypatch, bundle):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with the repository's params.yaml to run a stage in."""
-    content = paths.PARAMS.read_text()
+    """A folder to run the stage for VGG16 in."""
     monkeypatch.chdir(tmp_path)
-    paths.PARAMS.write_text(content)
+    monkeypatch.setattr(sys, "argv", ["imagenet_weights", "VGG16"])
     return tmp_path
 
 
@@ -142,9 +141,10 @@ def test_imagenet_weights_out_of_reach_are_told_with_the_offline_way(project, mo
     assert not (project / "data/weights").exists()
 
 
-def test_imagenet_weights_of_a_network_that_keras_does_not_have_are_told_to_come_with_a_package(project, write_params):
-    write_params(project / "params.yaml", **{"backbone.name": "EfficientNetLite0"})
-    with pytest.raises(
-        UserError, match=r"Keras has no EfficientNetLite0.* data/weights/EfficientNetLite0-bundled\.weights\.h5"
-    ):
+@pytest.mark.usefixtures("project")
+def test_imagenet_weights_of_a_network_that_keras_does_not_have_are_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["imagenet_weights", "EfficientNetLite0"])
+    with pytest.raises(SystemExit) as ended:
         imagenet_weights.main()
+    assert ended.value.code == 2
+    assert "invalid choice: 'EfficientNetLite0'" in capsys.readouterr().err

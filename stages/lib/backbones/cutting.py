@@ -17,7 +17,7 @@ def last_layers(layers: list[keras.layers.Layer], count: int) -> list[keras.laye
     normalizing = (keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.Normalization)
     weighted = [layer for layer in layers if layer.weights and not isinstance(layer, normalizing)]
     if count > len(weighted):
-        raise UserError(f"finetune.layers must be at most {len(weighted)} for this backbone. Received: {count}")
+        raise UserError(f"finetune_layers must be at most {len(weighted)} for this backbone. Received: {count}")
     return weighted[-count:]
 
 

@@ -12,8 +12,16 @@ class Classifier(NamedTuple):
     network: Any  # a `keras.Model`, or what has its `predict_on_batch`, `input_shape` and `output_shape`
     breeds: list[str]  # in the order of the network's probabilities
     resize: str  # how its photos were made square, see `to_square`
+    prepared_size: int  # pixels a side of the squares, which `shrink` then takes to `image_size`
 
     @property
     def image_size(self) -> int:
-        """Pixels a side of the photos that the network takes."""
+        """Pixels a side of the pictures that the network takes: `prepared_size` or fewer."""
         return self.network.input_shape[1]
+
+    def check(self) -> None:
+        """Raise `ValueError` where the network is for other breeds, or for larger pictures, than there are."""
+        if self.network.output_shape != (None, len(self.breeds)):
+            raise ValueError(f"it gives {self.network.output_shape} for {len(self.breeds)} breeds")
+        if self.image_size > self.prepared_size:
+            raise ValueError(f"it takes {self.image_size} pixels a side, and photos have {self.prepared_size} before")

@@ -1,18 +1,49 @@
-"""The five models, and the two variants, without and with augmentation, that four of them come in."""
+"""The models: what they are called, which have a network in common, and which pairs are compared."""
 
 import argparse
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 VARIANTS = ("plain", "augmented")
-FAMILIES = {  # models that have a network in common, and are asked together
-    "scratch": ("scratch_plain", "scratch_augmented"),
-    "pretrained": ("transfer_plain", "transfer_augmented", "finetune"),
-}
-MODELS = tuple(model for family in FAMILIES.values() for model in family)
+SCRATCH_FAMILY = "scratch"
+NAME = re.compile(r"\w[\w-]*", re.ASCII)  # of a backbone: a part of the names of files and stages
+QUESTIONS = ("augmentation", "finetuning", "best")  # that pairs of models answer
 
 
-def parse_choice(description: str, name: str, choices: Iterable[str]) -> str:
-    """Read from the command line which variant or family a stage shall run for; ``name`` is what it is called there."""
+def list_families(backbones: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The models by the network that they have in common: those from scratch, then those on each backbone."""
+    families = {SCRATCH_FAMILY: tuple(f"scratch_{variant}" for variant in VARIANTS)}
+    for name in backbones:
+        families[name] = (*(transfer_model(name, variant) for variant in VARIANTS), finetune_model(name))
+    return families
+
+
+def transfer_model(backbone: str, variant: str) -> str:
+    """The name of the model with a new head on a frozen backbone."""
+    return f"{backbone}_transfer_{variant}"
+
+
+def finetune_model(backbone: str) -> str:
+    """The name of the model whose backbone was trained on."""
+    return f"{backbone}_finetune"
+
+
+def plan_comparisons(families: Mapping[str, tuple[str, ...]], best: str) -> list[tuple[str, str, str]]:
+    """The pairs of models that are worth a test, as (question, first, second), none twice.
+
+    In each family what augmentation did, and what fine-tuning did to the head that it started from; then ``best``
+    against each other model.
+    """
+    pairs = [("augmentation", plain, augmented) for plain, augmented, *_ in families.values()]
+    pairs += [("finetuning", start, tuned) for _, start, *others in families.values() for tuned in others]
+    models = [model for family in families.values() for model in family]
+    seen = {frozenset(pair) for _, *pair in pairs}
+    return pairs + [("best", best, other) for other in models if other != best and frozenset((best, other)) not in seen]
+
+
+def parse_choices(description: str, **choices: Iterable[str]) -> list[str]:
+    """Read from the command line what a stage shall run for: for each name one of its choices, in their order."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(name, choices=tuple(choices))
-    return getattr(parser.parse_args(), name)
+    for name, allowed in choices.items():
+        parser.add_argument(name, choices=tuple(allowed))
+    return list(vars(parser.parse_args()).values())

@@ -3,7 +3,7 @@
 import difflib
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
 import yaml
@@ -11,6 +11,7 @@ from pydantic import Field
 
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError
+from stages.lib.core.models import NAME, SCRATCH_FAMILY, list_families
 from stages.lib.core.registry import BACKBONES
 
 
@@ -23,6 +24,14 @@ def _no_truth_value(value: Any) -> Any:
 def _weights_file(value: str) -> str:
     if not value.endswith(".weights.h5"):
         raise ValueError("should end in .weights.h5")
+    return value
+
+
+def _name_of_a_backbone(value: str) -> str:
+    if not NAME.fullmatch(value) or value.lower() == SCRATCH_FAMILY:
+        raise ValueError(
+            f"should be letters, digits, _ and -, no - in front, and not {SCRATCH_FAMILY}: files are named after it"
+        )
     return value
 
 
@@ -45,6 +54,8 @@ def _address(value: str) -> str:
 Number = Annotated[float, Field(strict=False), pydantic.BeforeValidator(_no_truth_value)]
 Share = Annotated[Number, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+ImageSize = Annotated[int, Field(ge=32)]
+BackboneName = Annotated[str, pydantic.AfterValidator(_name_of_a_backbone)]
 
 
 class Section(pydantic.BaseModel):
@@ -58,7 +69,7 @@ class Data(Section):
 
     source: Annotated[str, Field(min_length=1)]
     stanford_dogs_breeds: list[str]
-    image_size: Annotated[int, Field(ge=32)]
+    image_size: ImageSize
     resize: Literal["crop", "pad", "squash"]
     max_pixels: Count
     max_refused: Annotated[Number, Field(ge=0, le=1)]
@@ -90,10 +101,12 @@ class Augment(Section):
 
 
 class Backbone(Section):
-    """The pretrained network."""
+    """A pretrained network."""
 
-    name: Annotated[str, pydantic.AfterValidator(_known_network)]
+    network: Annotated[str, pydantic.AfterValidator(_known_network)]
     weights: Annotated[str, pydantic.AfterValidator(_weights_file)]
+    image_size: ImageSize
+    finetune_layers: Count
 
 
 class Training(Section):
@@ -116,16 +129,16 @@ class Training(Section):
         return math.ceil(self.steps / self.validate_every)
 
 
+class Scratch(Training):
+    """The small CNN."""
+
+    image_size: ImageSize
+
+
 class Transfer(Training):
     """The head on frozen features."""
 
     dense_units: Count
-
-
-class Finetune(Training):
-    """The last layers of the backbone, with the head."""
-
-    layers: Count
 
 
 class Evaluate(Section):
@@ -150,26 +163,58 @@ class Params(Section):
     data: Data
     split: Split
     augment: Augment
-    backbone: Backbone
+    backbones: Annotated[dict[BackboneName, Backbone], Field(min_length=1)]
+    main_backbone: str
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
-    train_scratch: Training
+    train_scratch: Scratch
     transfer: Transfer
-    finetune: Finetune
+    finetune: Training
     evaluate: Evaluate
     compute: Compute
+
+    @pydantic.model_validator(mode="after")
+    def _fits_together(self) -> "Params":
+        if len({name.lower() for name in self.backbones}) < len(self.backbones):
+            raise ValueError(
+                "backbones should have names that differ in more than case: on a Mac and on Windows they name the same "
+                f"files. Received: {', '.join(self.backbones)}"
+            )
+        if self.main_backbone not in self.backbones:
+            raise ValueError(
+                f"main_backbone should be one of backbones: {', '.join(self.backbones)}. Received: {self.main_backbone}"
+            )
+        sizes = {f"backbones.{name}.image_size": backbone.image_size for name, backbone in self.backbones.items()}
+        for key, size in {**sizes, "train_scratch.image_size": self.train_scratch.image_size}.items():
+            if size > self.data.image_size:
+                raise ValueError(
+                    f"{key} should be at most data.image_size, {self.data.image_size}, in which pictures are kept. "
+                    f"Received: {size}"
+                )
+        return self
+
+    @property
+    def families(self) -> dict[str, tuple[str, ...]]:
+        """The models by the network that they have in common, see `list_families`."""
+        return list_families(self.backbones)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of all models."""
+        return tuple(model for family in self.families.values() for model in family)
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys of the section at ``location``; () is the whole file."""
     section: Any = Params
     for name in location:
-        section = section.model_fields[name].annotation
+        of_each = get_args(section)  # of a section with one like the other in it, by name
+        section = of_each[1] if of_each else section.model_fields[name].annotation
     return list(section.model_fields)
 
 
 def _in_words(error: Any) -> str:
     """One line that names the key, what it allows and what it got."""
-    location = error["loc"]
+    location = tuple(name for name in error["loc"] if name != "[key]")
     key = ".".join(map(str, location))
     if error["type"] == "extra_forbidden":
         known = _known_keys(location[:-1])
@@ -181,8 +226,10 @@ def _in_words(error: Any) -> str:
     if error["type"] == "model_type":
         keys = ", ".join(_known_keys(location))
         return f"{key or 'the file'} should be a section with the keys {keys}. Received: {error['input']!r}"
+    if error["type"] in ("dict_type", "too_short"):  # of backbones alone
+        return f"{key} should be a section with one network or more, each under a name. Received: {error['input']!r}"
     expected = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
-    return f"{key} {expected}. Received: {error['input']!r}"
+    return f"{key} {expected}. Received: {error['input']!r}" if key else expected
 
 
 def load_params(path: Path = paths.PARAMS) -> Params:

@@ -33,3 +33,4 @@ BACKBONES = {
     "EfficientNetLite1": Family(f"{_LITE}:EfficientNetLite1", f"{_LITE}:preprocess_input"),
     "EfficientNetLite2": Family(f"{_LITE}:EfficientNetLite2", f"{_LITE}:preprocess_input"),
 }
+OF_KERAS = [name for name, family in BACKBONES.items() if family.network.startswith(_KERAS)]  # can be downloaded

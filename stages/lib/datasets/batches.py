@@ -1,8 +1,7 @@
-"""Pictures and arrays as batches for Keras, in an order that the seed alone decides."""
+"""Arrays as batches for Keras, in an order that the seed alone decides."""
 
 import math
 import warnings
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -112,13 +111,3 @@ def shares_of_devices(order: np.ndarray, batch_size: int, devices: int) -> list[
     size, larger = divmod(len(order), rounds * devices)
     sizes = [size + 1] * larger + [size] * (rounds * devices - larger)
     return np.split(order, np.cumsum(sizes if larger >= devices else sizes[::-1])[:-1])
-
-
-def picture_batches(files: list[Path], batch_size: int) -> tf.data.Dataset:
-    """Read PNG pictures of one size in batches, in order, while the batch before is computed on: uint8 RGB."""
-
-    def read(file: tf.Tensor) -> tf.Tensor:
-        return tf.io.decode_png(tf.io.read_file(file), channels=3)
-
-    names = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
-    return names.map(read, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)

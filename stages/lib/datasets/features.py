@@ -42,20 +42,20 @@ def require(*needed: Path) -> None:
             raise UserError(f"{path} is not here: {REMEDY}.")
 
 
-def not_alike(variant: str) -> UserError:
+def not_alike(backbone: str, variant: str) -> UserError:
     """The error of features that are not those of the pictures."""
-    folder = paths.FEATURES / variant
+    folder = paths.FEATURES / backbone / variant
     return UserError(f"{folder} is not of the pictures in {paths.PREPARED} and {paths.AUGMENTED}: {REMEDY}.")
 
 
-def read_rows(variant: str, split: str) -> FeatureRows:
-    """Read which picture is which in data/features/<variant>/<split>.npy; no picture is opened.
+def read_rows(backbone: str, variant: str, split: str) -> FeatureRows:
+    """Read which picture is which in data/features/<backbone>/<variant>/<split>.npy; no picture is opened.
 
     Raises `UserError` where something is missing, or features, photos and views do not belong together.
     """
-    views = paths.AUGMENTED / variant
-    require(paths.FEATURES / variant, views / "views.csv")
-    features, breeds = read_features(paths.FEATURES / variant, split)
+    folder, views = paths.FEATURES / backbone / variant, paths.AUGMENTED / variant
+    require(folder, views / "views.csv")
+    features, breeds = read_features(folder, split)
     listed = pd.read_csv(views / "views.csv", dtype=str, keep_default_na=False)
     photo_of_view = dict(zip(listed["view"], "train/" + listed["photo"], strict=True))
 
@@ -68,5 +68,5 @@ def read_rows(variant: str, split: str) -> FeatureRows:
         else:
             photos.append(file.relative_to(paths.PREPARED).as_posix())
     if found != breeds or len(breeds) != len(features) or UNLISTED in photos:
-        raise not_alike(variant)
+        raise not_alike(backbone, variant)
     return FeatureRows(features, breeds, photos, np.array(is_view))

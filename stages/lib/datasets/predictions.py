@@ -5,6 +5,7 @@ there is to know of each model.
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from stages.lib.core import paths
-from stages.lib.core.models import FAMILIES
 from stages.lib.core.outputs import write_json
 
 
@@ -38,23 +38,23 @@ def write_models(folder: Path, models: dict[str, dict[str, Any]]) -> None:
     write_json(folder / "models.json", models)
 
 
-def read_models() -> dict[str, dict[str, Any]]:
-    """What `write_models` wrote, of all families."""
+def read_models(families: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What `write_models` wrote, of all ``families``."""
     found: dict[str, dict[str, Any]] = {}
-    for family in FAMILIES:
+    for family in families:
         found |= json.loads((paths.PREDICTIONS / family / "models.json").read_text(encoding="utf-8"))
     return found
 
 
-def read_predictions(split: str) -> Predictions:
-    """The answers of all families' models about a split, in the order of `MODELS`.
+def read_predictions(families: Mapping[str, tuple[str, ...]], split: str) -> Predictions:
+    """The answers of the models of all ``families`` about a split, in their order.
 
     Raises `ValueError` where two families were not asked about the same photos, which only an edited file would bring
     about.
     """
     lists: list[pd.DataFrame] = []
     probabilities: dict[str, np.ndarray] = {}
-    for family, models in FAMILIES.items():
+    for family, models in families.items():
         folder = paths.PREDICTIONS / family
         lists.append(pd.read_csv(folder / f"{split}.csv", dtype=str, keep_default_na=False))
         probabilities |= {model: np.load(folder / f"{model}.{split}.npy", allow_pickle=False) for model in models}

@@ -5,26 +5,35 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.lib.core.models import MODELS
 from stages.lib.core.prose import render_line, templates
 
+NAMED = 4  # models in a list; of more their number is told
 ANSWER = templates(Path(__file__).parent / "templates", autoescape=False).get_template("answer.jinja")
 
 
 def best_on_val(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """The model with the highest accuracy on val; of equals, the one with the lowest log loss there."""
-    return max(MODELS, key=lambda model: (scores[model]["accuracy"], -scores[model]["log_loss"]))
+    """The model with the highest accuracy on val; of equals, the one with the lowest log loss there.
+
+    Where that is equal too, the first. ``scores`` are those of each model on val.
+    """
+    return max(scores, key=lambda model: (scores[model]["accuracy"], -scores[model]["log_loss"]))
 
 
 def answer_in_a_sentence(
-    best: str, scores: Mapping[str, float], comparisons: pd.DataFrame, subject: str, level: float
+    best: str,
+    scores: Mapping[str, float],
+    costs: Mapping[str, float],
+    comparisons: pd.DataFrame,
+    subject: str,
+    level: float,
 ) -> str:
-    """Which model to take, how good it is, and whether that is more than luck.
+    """Which model to take, how good it is, what it costs, and whether it is better by more than luck.
 
     Args:
         best: the model that is best on val.
         scores: its own, on test: accuracy with its interval.
-        comparisons: what `compare_models` gives.
+        costs: its own: milliseconds_batch_1 (a photo, one at a time) and megabytes.
+        comparisons: what `compare_models` gives; the pairs that ``best`` is one of are told.
         subject: what was tested on, see `describe_test`.
         level: of the interval, and 1 less the level of the tests.
     """
@@ -36,9 +45,11 @@ def answer_in_a_sentence(
         ANSWER,
         best=best,
         scores=scores,
+        costs=costs,
         subject=subject,
         level=level,
         beats=others[decided & ahead].tolist(),
         beaten_by=others[decided & ~ahead].tolist(),
         like=others[~decided].tolist(),
+        named=NAMED,
     )

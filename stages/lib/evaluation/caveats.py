@@ -1,6 +1,7 @@
 """What a reader has to know before believing the numbers."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from stages.lib.core import paths
@@ -28,23 +29,26 @@ def is_from_imagenet(source: str, photos: list[str]) -> bool:
     return _is(source, paths.STANFORD_DOGS) or any(SYNSET.search(photo) for photo in photos)
 
 
-def find_caveats(photos: list[str], support: dict[str, int], source: str, weights: str) -> list[str]:
+def find_caveats(photos: list[str], support: dict[str, int], source: str, weights: Mapping[str, str]) -> list[str]:
     """Sentences about this test.
 
     Args:
         photos: the names of the test photos.
         support: how many of them each breed has, 0 included.
         source: `data.source`.
-        weights: `backbone.weights`.
+        weights: of each backbone, `backbones.<backbone>.weights`.
     """
     few = {breed: count for breed, count in support.items() if count < FEW_PHOTOS}
+    files = {backbone: Path(path).name for backbone, path in weights.items()}
+    known = [backbone for backbone, file in files.items() if FROM_IMAGENET.fullmatch(file)]
     named = list(few) if len(few) <= NAMED else sorted(few, key=few.__getitem__)[:NAMED]  # those that have the fewest
     return render_lines(
         CAVEATS,
         drawn=is_drawn(source),
         from_imagenet=is_from_imagenet(source, photos),
-        known_weights=bool(FROM_IMAGENET.fullmatch(Path(weights).name)),
-        bundled=Path(weights).name == BUNDLED,
+        known=known,
+        unknown=[backbone for backbone in files if backbone not in known],
+        bundled=[backbone for backbone, file in files.items() if file == BUNDLED],
         few_photos=FEW_PHOTOS,
         named={" ".join(breed.split()): few[breed] for breed in named},
         more=len(few) - len(named),

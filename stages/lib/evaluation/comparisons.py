@@ -1,7 +1,7 @@
 """Whether two models differ by more than luck."""
 
 import math
-from itertools import combinations
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -37,33 +37,36 @@ def photos_needed(disagreement: float, difference: float, confidence_level: floa
     return math.ceil((wanted / difference) ** 2)
 
 
-def compare_models(right: dict[str, np.ndarray], confidence_level: float) -> pd.DataFrame:
-    """Test every two models for a difference in accuracy on the same photos.
+def compare_models(
+    right: dict[str, np.ndarray], planned: Iterable[tuple[str, str, str]], confidence_level: float
+) -> pd.DataFrame:
+    """Test pairs of models for a difference in accuracy on the same photos.
 
     Exact McNemar test (McNemar, Psychometrika 1947) on the photos that one of the two got right and the other wrong;
     p values corrected for the number of tests after Holm (Scandinavian Journal of Statistics 1979).
 
     Args:
         right: for each model, bool (n,), whether it is right about each photo.
+        planned: the pairs with the question that each answers, see `stages.lib.core.models.plan_comparisons`.
         confidence_level: for the number of photos needed and the verdict.
 
     Returns:
-        One row a pair: ``first``, ``second``, ``difference`` (accuracy of the first less that of the second),
-        ``first_only`` and ``second_only`` (photos that only one got right), ``p``, ``p_holm``, ``photos_needed`` (to
-        see a difference of `DIFFERENCE`) and ``verdict``, a sentence.
+        One row a pair: ``question``, ``first``, ``second``, ``difference`` (accuracy of the first less that of the
+        second), ``first_only`` and ``second_only`` (photos that only one got right), ``p``, ``p_holm``,
+        ``photos_needed`` (to see a difference of `DIFFERENCE`) and ``verdict``, a sentence.
     """
     rows = []
-    for first, second in combinations(right, 2):
+    for question, first, second in planned:
         table = pd.crosstab(
             pd.Categorical(right[first], [True, False]), pd.Categorical(right[second], [True, False]), dropna=False
         ).to_numpy()
         first_only, second_only, photos = table[0, 1], table[1, 0], table.sum()
         needed = photos_needed((first_only + second_only) / photos, DIFFERENCE, confidence_level)
         p = mcnemar(table, exact=True).pvalue
-        rows.append((first, second, (first_only - second_only) / photos, first_only, second_only, p, needed))
-    columns = ["first", "second", "difference", "first_only", "second_only", "p", "photos_needed"]
+        rows.append((question, first, second, (first_only - second_only) / photos, first_only, second_only, p, needed))
+    columns = ["question", "first", "second", "difference", "first_only", "second_only", "p", "photos_needed"]
     comparisons = pd.DataFrame(rows, columns=columns)
-    comparisons.insert(6, "p_holm", multipletests(comparisons["p"], method="holm")[1])
+    comparisons.insert(7, "p_holm", multipletests(comparisons["p"], method="holm")[1])
     comparisons["verdict"] = [in_words(row, confidence_level, photos) for _, row in comparisons.iterrows()]
     return comparisons
 

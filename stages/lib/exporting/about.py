@@ -1,8 +1,6 @@
 """What stands in an exported file beside its network."""
 
-import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -16,32 +14,29 @@ class About(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    model: str  # one of the five
+    model: str  # its name
     keras_sha256: str  # of the .keras file that it was made from, see `hash_file`
     description: str  # what goes in and what comes out, for people
     breeds: list[str]  # in the order of the probabilities
     resize: Literal["crop", "pad", "squash"]  # how photos are made square, see `to_square`
+    prepared_size: int  # pixels a side of the squares, before `shrink` takes them to what the network takes
     threshold: float | None  # from which confidence on it is sure, see `is_sure`; None: never
     views: int  # of a photo, over which the network averages, see `average_views`
 
 
-def hash_file(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal; raises `FileNotFoundError` where there is none."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def describe(side: int, breeds: list[str], resize: str, views: int) -> str:
+def describe(side: int, breeds: list[str], resize: str, prepared_size: int, views: int) -> str:
     """What goes into an exported network and what comes out of it, for people.
 
     Args:
-        side: pixels a side of its photos.
+        side: pixels a side of the pictures that it takes.
         breeds: in the order of the probabilities.
         resize: how photos are made square, see `to_square`.
+        prepared_size: pixels a side of the squares, ``side`` or more.
         views: of a photo, see `average_views`.
     """
+    shrunk = "" if side == prepared_size else f" at {prepared_size} pixels, then shrunk to {side}"
     description = (
-        f"{INPUT}: float32 (n, {side}, {side}, 3), red-green-blue 0-255, made square by resize={resize}; "
+        f"{INPUT}: float32 (n, {side}, {side}, 3), red-green-blue 0-255, made square by resize={resize}{shrunk}; "
         f"{OUTPUT}: float32 (n, {len(breeds)}), in the order of breeds; not sure where the highest is below threshold"
     )
     if views > 1:

@@ -52,9 +52,9 @@ def load_exported(path: Path) -> Exported:
     """
     try:
         network, about = READERS[path.suffix](path.read_bytes())
-        if network.output_shape != (None, len(about.breeds)):
-            raise ValueError(f"it gives {network.output_shape} for {len(about.breeds)} breeds")
-        return Exported(Classifier(network, about.breeds, about.resize), about)
+        classifier = Classifier(network, about.breeds, about.resize, about.prepared_size)
+        classifier.check()
+        return Exported(classifier, about)
     except FileNotFoundError:
         raise UserError(f"{path} is not here: `dvc repro` makes it.") from None
     except MemoryError:
@@ -62,5 +62,6 @@ def load_exported(path: Path) -> Exported:
     except Exception as error:  # each library stumbles over what is no file of its own in as many ways
         told = " ".join(str(error).split())  # pydantic's second line names the entry
         raise UserError(
-            f"{path} is no exported model of this pipeline, or not whole: {type(error).__name__}: {told[:200]}"
+            f"{path} is no exported model of this version of the pipeline, or not whole: {type(error).__name__}: "
+            f"{told[:200]}"
         ) from None

@@ -3,11 +3,12 @@
 import statistics
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 
+from stages.lib.core.hashes import hash_file
 from stages.lib.networks.graphs import average_views
 
 BATCH_SIZES = {1: 10, 32: 2}  # photos at once, and how often that is timed
@@ -58,6 +59,10 @@ def time_networks(networks: dict[str, keras.Model], views: int) -> dict[str, dic
     return {name: timed[architecture(network)] for name, network in networks.items()}
 
 
-def describe_size(network: keras.Model, path: Path) -> dict[str, float]:
-    """``parameters``, the count of its weights, and ``megabytes``, the size of its file in units of 1,000,000 bytes."""
-    return {"parameters": network.count_params(), "megabytes": round(path.stat().st_size / 1e6, 1)}
+def describe_file(network: keras.Model, path: Path) -> dict[str, Any]:
+    """``parameters``, the count of its weights; of its file, ``megabytes`` (1,000,000 bytes) and ``sha256``."""
+    return {
+        "parameters": network.count_params(),
+        "megabytes": round(path.stat().st_size / 1e6, 1),
+        "sha256": hash_file(path),
+    }

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from stages.lib.core.progress import Progress
-from stages.lib.datasets.batches import picture_batches
+from stages.lib.datasets.pictures import picture_batches
 
 BATCH_SIZE = 32
 
@@ -18,7 +18,7 @@ def predict_pictures(network: keras.Model, files: list[Path], what: str) -> list
     """
     batches = []
     with Progress(desc=what, total=len(files), unit="picture") as bar:
-        for batch in picture_batches(files, BATCH_SIZE):
+        for batch in picture_batches(files, BATCH_SIZE, network.input_shape[1]):
             batches.append(keras.tree.flatten(network.predict_on_batch(batch)))
             bar.update(len(batch))
     return [np.concatenate(probabilities) for probabilities in zip(*batches, strict=True)]

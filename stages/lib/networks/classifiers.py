@@ -50,7 +50,7 @@ def pool(feature_maps: keras.KerasTensor) -> keras.KerasTensor:
 
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
     """Put a trained head on its backbone, as one flat graph that shares their weights."""
-    x = pool(backbone.output)
+    x = pool(backbone.outputs[0])
     for layer in head.layers[1:]:
         x = layer(x)
-    return keras.Model(backbone.input, x)
+    return keras.Model(backbone.inputs[0], x)

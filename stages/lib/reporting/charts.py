@@ -2,7 +2,9 @@
 
 import io
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -11,22 +13,65 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 
+from stages.lib.core.models import VARIANTS
 from stages.lib.core.outputs import whole_file
 from stages.lib.core.splits import SPLITS
 
 SHEET_COLUMNS = 10
 SHEET_ROWS = 12  # more breeds than that would make a sheet that nobody scrolls through
-NAME_WIDTH = 0.09  # inches a letter of a breed's name, on average
+NAME_WIDTH = 0.09  # inches a letter of a breed's or a model's name, on average
 TITLE_WIDTH = 0.105  # and of a sheet's title
 BARS = 30
+PANEL_COLUMNS = 4
+PANEL_NAME = 27  # letters, for which there is room above a panel
 DPI = 100
 COLOURS = 256  # of a PNG: a palette makes it a third as large, no pixel of those tried differs by more than 19 of 255
 
 sns.set_theme(style="whitegrid", palette="colorblind")
 plt.rcParams["text.parse_math"] = False  # a breed's name may hold two dollar signs
+
+# what a model is in its family, in the same colour and with the same mark in each
+ROLES = (*VARIANTS, "finetune")
+ROLE_COLOURS = dict(zip(ROLES, sns.color_palette("colorblind", len(ROLES)), strict=True))
+ROLE_MARKS = dict(zip(ROLES, "osD", strict=True))
+
+
+def colours_for(count: int) -> list[tuple[float, float, float]]:
+    """``count`` colours, all different; colour-blind people can tell the first ten apart."""
+    return sns.color_palette("colorblind" if count <= 10 else "husl", count)
+
+
+def role(model: str) -> str:
+    """Which of `ROLES` a model has: the last word of its name."""
+    return model.rpartition("_")[2]
+
+
+def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels in rows of `PANEL_COLUMNS`, each ``height`` inches high, and room for a legend."""
+    columns = min(count, PANEL_COLUMNS)
+    rows = -(-count // columns)
+    size = (3.1 * max(columns, 2), height * rows + 0.5)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for axis in axes.flat[count:]:
+        axis.axis("off")
+    return figure, list(axes.flat[:count])
+
+
+def legend_of_roles(figure: Figure, styles: Mapping[str, Any], title: str) -> None:
+    """Say above the panels what they show, which role has which colour, and which line of ``styles`` means what."""
+    handles = [Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in ROLE_COLOURS.items()]
+    handles += [Line2D([], [], color="0.3", linestyle=style, label=name) for name, style in styles.items()]
+    figure.legend(handles=handles, ncols=len(handles), title=title, title_fontsize=12, loc="outside upper center")
+
+
+def break_name(name: str) -> str:
+    """A name on as many lines as it takes above a panel, broken behind its underscores."""
+    return "\n".join(textwrap.wrap(name.replace("_", "_ "), PANEL_NAME)).replace("_ ", "_")
 
 
 def save(figure: Figure, path: Path) -> None:

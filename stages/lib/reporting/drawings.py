@@ -1,11 +1,16 @@
 """All pictures under plots, drawn from what the stages wrote."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from stages.lib.core import paths
 from stages.lib.core.encoding import encode
+from stages.lib.core.outputs import whole_folder
 from stages.lib.core.tables import read_csv
-from stages.lib.reporting import charts, score_charts, sheets
+from stages.lib.reporting import charts, score_charts, sheets, training_charts
+
+Families = Mapping[str, tuple[str, ...]]
 
 
 def draw_photos(balance: pd.DataFrame) -> None:
@@ -18,39 +23,67 @@ def draw_photos(balance: pd.DataFrame) -> None:
     charts.save(sheets.random_views(), paths.PLOTS / "augmentation.jpg")
 
 
+def draw_matrices(predictions: Mapping[str, pd.DataFrame], breeds: list[str], subject: str) -> None:
+    """Draw a confusion matrix for each model, and for no other.
+
+    Args:
+        predictions: of each model, plots/predictions/<model>.csv.
+        breeds: their names, in the order of rows and columns.
+        subject: what was tested on, for titles.
+    """
+    with whole_folder(paths.CONFUSION) as folder:
+        for model, answers in predictions.items():
+            actual, predicted = (encode(answers[name], breeds) for name in ("actual", "predicted"))
+            title = f"{charts.break_name(model)}\n{subject}"
+            charts.save(score_charts.confusion(actual, predicted, breeds, title), folder / f"{model}.png")
+
+
 def draw_results(
-    scores: dict[str, dict[str, float]], predictions: dict[str, pd.DataFrame], level: float, subject: str
+    scores: Mapping[str, Mapping[str, float]], report: pd.DataFrame, families: Families, level: float, subject: str
 ) -> None:
-    """Draw curves, scores and matrices of all models.
+    """Draw curves and scores of all models.
 
     Args:
         scores: of each model, as in metrics/evaluate.json.
-        predictions: of each model, plots/predictions/<model>.csv.
+        report: plots/classification_report.csv.
+        families: the models by the network that they have in common.
         level: of the intervals.
         subject: what was tested on, for titles.
     """
-    histories = {model: pd.read_csv(paths.HISTORY / f"{model}.csv") for model in scores}
-    report, reliability, risk_coverage = (
-        read_csv(paths.PLOTS / f"{name}.csv") for name in ("classification_report", "reliability", "risk_coverage")
+    histories, reliability, risk_coverage = (
+        by_model(read_csv(paths.PLOTS / f"{name}.csv")) for name in ("learning_curves", "reliability", "risk_coverage")
     )
-    breeds = report["breed"].unique().tolist()
-    for model, answers in predictions.items():
-        actual, predicted = (encode(answers[name], breeds) for name in ("actual", "predicted"))
-        matrix = score_charts.confusion(actual, predicted, breeds, f"{model}: {subject}")
-        charts.save(matrix, paths.PLOTS / "confusion" / f"{model}.png")
     points = {
         model: {str(scaling): rows for scaling, rows in of_model.groupby("scaling", sort=False)}
-        for model, of_model in by_model(reliability).items()
+        for model, of_model in reliability.items()
     }
     figures = {
-        "accuracy": score_charts.accuracies(scores, level, subject),
-        "learning_curves": score_charts.learning_curves(histories),
+        "accuracy": score_charts.accuracies(scores, families, level, subject),
+        "learning_curves": training_charts.learning_curves(histories, families),
         "reliability": score_charts.reliability(points),
-        "risk_coverage": score_charts.risk_coverage(by_model(risk_coverage), subject),
+        "risk_coverage": score_charts.risk_coverage(risk_coverage, families, subject),
         "recall": score_charts.recalls(report, subject),
     }
     for name, figure in figures.items():
         charts.save(figure, paths.PLOTS / f"{name}.png")
+
+
+def draw_costs(
+    scores: Mapping[str, Mapping[str, float]],
+    costs: Mapping[str, Mapping[str, float]],
+    families: Families,
+    best: str,
+    level: float,
+    subject: str,
+) -> None:
+    """Draw what each model is worth over what it costs.
+
+    ``costs`` are the rows of metrics/costs/evaluate.csv by model; ``best`` is the best on val; the others are those of
+    `draw_results`.
+    """
+    milliseconds = {model: row["milliseconds_batch_1"] for model, row in costs.items()}
+    chart = training_charts.costs(scores, milliseconds, families, best, level, subject)
+    charts.save(chart, paths.PLOTS / "costs.png")
 
 
 def by_model(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -1,7 +1,7 @@
 """plots/report.html: the comparison on one page that needs nothing beside it.
 
-What differs from run to run, seconds, is not on it, so that the same results make the same bytes;
-metrics/costs/evaluate.csv has it.
+Seconds and milliseconds differ from run to run, and so do the lines that tell them; the rest is the same for the same
+results.
 """
 
 from importlib.metadata import version
@@ -25,7 +25,12 @@ def list_params(section: Section, prefix: str = "") -> list[tuple[str, Any]]:
         if name in WITHOUT_EFFECT:
             continue
         value = getattr(section, name)
-        rows += list_params(value, f"{prefix}{name}.") if isinstance(value, Section) else [(f"{prefix}{name}", value)]
+        if isinstance(value, Section):
+            rows += list_params(value, f"{prefix}{name}.")
+        elif isinstance(value, dict):
+            rows += [row for key, each in value.items() for row in list_params(each, f"{prefix}{name}.{key}.")]
+        else:
+            rows.append((f"{prefix}{name}", value))
     return rows
 
 
@@ -42,6 +47,13 @@ def write_report(content: dict[str, Any], params: Params) -> None:
         params: all of them but `WITHOUT_EFFECT` stand on the page.
     """
     template = templates(Path(__file__).parent / "templates").get_template("report.html.jinja")
-    page = template.render(**content, params=list_params(params), evaluate=params.evaluate, versions=list_versions())
+    page = template.render(
+        **content,
+        params=list_params(params),
+        families=params.families,
+        main_backbone=params.main_backbone,
+        evaluate=params.evaluate,
+        versions=list_versions(),
+    )
     with whole_file(paths.PLOTS / "report.html") as partial:
         partial.write_text(page, encoding="utf-8")

@@ -1,6 +1,8 @@
 """What the sections of the report show, for its template."""
 
 import hashlib
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,13 @@ import numpy as np
 import pandas as pd
 
 from stages.lib.core import paths
-from stages.lib.core.models import VARIANTS
 from stages.lib.core.tables import read_csv
 from stages.lib.datasets.pictures import read_picture
 from stages.lib.evaluation import galleries
 from stages.lib.reporting.embedding import embed_chart, embed_photo, overlay
 from stages.lib.reporting.score_charts import MATRIX_BREEDS
 
-CHARTS = ("accuracy", "learning_curves", "recall", "reliability", "risk_coverage", "data_size")
+CHARTS = ("accuracy", "costs", "learning_curves", "recall", "reliability", "risk_coverage", "data_size")
 SHOWN_LABELS = 24  # suspicious ones; the CSV has all
 TEST = paths.PREPARED / "test"
 
@@ -37,19 +38,29 @@ def results(
         report: plots/classification_report.csv.
         best: the model that is best on val.
     """
-    plain, augmented = VARIANTS
-    augmentation = comparisons["first"].str.replace(plain, augmented) == comparisons["second"]
     breeds = report[report["model"] == best].to_dict("records")
     manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
     return {
         "test_hash": hash_of_test(manifest),
         "scores": scores,
-        "comparisons": comparisons.assign(augmentation=augmentation).to_dict("records"),
+        "comparisons": comparisons.to_dict("records"),
         "breeds": breeds,
         "many_breeds": len(breeds) > MATRIX_BREEDS,
         "charts": {name: embed_chart(paths.PLOTS / f"{name}.png") for name in CHARTS},
-        "matrices": {model: embed_chart(paths.PLOTS / "confusion" / f"{model}.png") for model in scores},
+        "matrices": {model: embed_chart(paths.CONFUSION / f"{model}.png") for model in scores},
     }
+
+
+def costs(table: pd.DataFrame, backbones: Iterable[str]) -> dict[str, Any]:
+    """What each model costs, and what each backbone takes to be prepared: metrics/costs/features/<backbone>.json.
+
+    ``table`` is metrics/costs/evaluate.csv.
+    """
+    prepared = {
+        backbone: json.loads((paths.FEATURE_COSTS / f"{backbone}.json").read_text(encoding="utf-8"))
+        for backbone in backbones
+    }
+    return {"costs": table.set_index("model").to_dict("index"), "prepared": prepared}
 
 
 def with_pictures(rows: pd.DataFrame, folder: Path = TEST) -> list[dict[str, Any]]:

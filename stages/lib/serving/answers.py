@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.lib.core.classifier import Classifier
+from stages.lib.core.shrinking import shrink
 from stages.lib.evaluation.selective import is_sure
 from stages.lib.images.photos import Refused, is_clutter, read_photo, to_square
 from stages.lib.serving.trained_models import Threshold
@@ -54,8 +55,8 @@ def list_files(photos: list[Path]) -> list[Path]:
     return files
 
 
-def read_photos(files: list[Path], image_size: int, resize: str, max_pixels: int) -> ReadPhotos:
-    """Read photos and make them square."""
+def read_photos(files: list[Path], classifier: Classifier, max_pixels: int) -> ReadPhotos:
+    """Read photos and make of them, as prepare did, the pictures that ``classifier`` takes."""
     read, pictures, faults = [], [], []
     for file in files:
         try:
@@ -66,15 +67,15 @@ def read_photos(files: list[Path], image_size: int, resize: str, max_pixels: int
             faults.append(Fault(file, str(refusal)))
             continue
         try:
-            picture = to_square(image, image_size, resize)
+            square = to_square(image, classifier.prepared_size, classifier.resize)
         except ValueError:  # Pillow's below 13, which Gradio needs, of what would be padded to less than a pixel
-            if resize != "pad":
+            if classifier.resize != "pad":
                 raise
             faults.append(Fault(file, f"too thin to be padded ({image.width}x{image.height})"))
             continue
         read.append(file)
-        pictures.append(np.asarray(picture))
-    return ReadPhotos(read, np.array(pictures, np.uint8).reshape(-1, image_size, image_size, 3), faults)
+        pictures.append(np.asarray(shrink(square, classifier.image_size)))
+    return ReadPhotos(read, np.array(pictures, np.uint8).reshape(-1, *classifier.network.input_shape[1:]), faults)
 
 
 def answer(file: Path, probabilities: np.ndarray, breeds: list[str], threshold: Threshold | None) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def answer_in_batches(
 ) -> Iterator[Answered]:
     """Answer each ``batch_size`` of ``files``."""
     for start in range(0, len(files), batch_size):
-        batch = read_photos(files[start : start + batch_size], classifier.image_size, classifier.resize, max_pixels)
+        batch = read_photos(files[start : start + batch_size], classifier, max_pixels)
         rows = classifier.network.predict_on_batch(batch.pictures) if batch.files else []
         yield Answered(
             [answer(file, row, classifier.breeds, threshold) for file, row in zip(batch.files, rows, strict=True)],

@@ -9,13 +9,13 @@ from stages.lib.core import paths
 from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import UserError
 from stages.lib.core.evaluated import find_best
-from stages.lib.core.models import MODELS
-from stages.lib.exporting.about import About, hash_file
+from stages.lib.exporting.about import About
 from stages.lib.exporting.exported import READERS, load_exported
 from stages.lib.networks.graphs import average_views
 from stages.lib.networks.model_files import load_classifier
 
 FILES = ".keras, .onnx or .tflite"
+HELP = f"a model's name, such as scratch_plain, or a {FILES} file; the best on val if not given"  # of --model
 
 
 class Threshold(NamedTuple):
@@ -33,59 +33,57 @@ class Threshold(NamedTuple):
 class Trained(NamedTuple):
     """A trained model, read."""
 
-    classifier: Classifier  # one of the five averages as many views as evaluate did
+    classifier: Classifier  # one that was evaluated averages as many views as evaluate did
     as_saved: keras.Model | None  # its network without averaging, for Grad-CAM; None where it is no Keras model
     threshold: Threshold | None  # None: unknown
-    name: str | None  # which of the five it is; None where it is from elsewhere, so that nothing here tells of it
+    name: str | None  # of one that was evaluated; None where it is from elsewhere, so that nothing here tells of it
 
 
-def find_model(model: str | None, evaluation: dict[str, Any]) -> Path:
+def find_model(model: str | None, evaluation: dict[str, Any], models: tuple[str, ...]) -> Path:
     """The file of the model that is asked for by name or path, or of the best one.
 
     Args:
-        model: one of the five, or the path of a file; None: the best one.
+        model: one of ``models``, or the path of a file; None: the best one.
         evaluation: what evaluate wrote, see `read_evaluation`.
+        models: the names of all models, see `Params.models`.
 
     Returns:
-        a path, of one of the five even where that file is not there; `load_model` tells.
+        a path, which for a name need not be there; `load_model` tells.
 
-    Raises `UserError` where ``model`` is neither one of the five nor a file, or is None and evaluate has not run.
+    Raises `UserError` where ``model`` is neither one of ``models`` nor a file, or is None and evaluate has not run.
     """
-    model = find_best(evaluation) if model is None else model
-    path = paths.MODELS / f"{model}.keras" if model in MODELS else Path(model)
-    if model not in MODELS and not path.exists():
-        raise UserError(f"--model must be {', '.join(MODELS)} or a {FILES} file. Received: {model}")
-    return path
+    if model is None or model in models:
+        return paths.MODELS / f"{model or find_best(evaluation)}.keras"
+    if not Path(model).exists():
+        raise UserError(f"--model must be {', '.join(models)} or a {FILES} file. Received: {model}")
+    return Path(model)
 
 
 def find_name(path: Path, evaluation: dict[str, Any]) -> str | None:
-    """Which of the five models a file under models is, in whatever format; None where it is another one."""
+    """Which of the models that were evaluated a file is, in whatever format; None where it is another one."""
     place, models = path.parent.resolve() / path.name, paths.MODELS.resolve()  # the file may be a link to DVC's cache
     if path.suffix in READERS:
         return evaluation.get("best") if place.parent == models / "exported" else None
-    return path.stem if path.stem in MODELS and place == models / path.name else None
+    evaluated = isinstance(evaluation.get(path.stem), dict)  # and no other entry, such as views
+    return path.stem if evaluated and place == models / path.name else None
 
 
 def find_threshold(name: str | None, evaluation: dict[str, Any]) -> Threshold | None:
-    """The threshold of one of the five models; None where it is another one, or none was looked for."""
+    """The threshold of a model that was evaluated; None where it is another one, or none was looked for."""
     scores = {} if name is None else evaluation.get(name, {})
     return Threshold(scores["threshold"]) if "threshold" in scores else None
 
 
 def is_up_to_date(about: About, name: str, evaluation: dict[str, Any]) -> bool:
-    """Whether an exported file is of the model ``name`` as it is now, and not of one that was best before.
+    """Whether an exported file is of the model ``name`` as evaluate saw it best, and not of one that was best before.
 
-    What evaluate says of the model is then true of the file. models/<name>.keras is compared with what the file was
-    made from; where that is not here, as in a clone that fetched the exported files alone, the name, the threshold and
-    the number of views have to do.
+    What evaluate says of the model is then true of the file.
     """
-    same = (about.model, Threshold(about.threshold), about.views) == (
-        name,
+    return (about.keras_sha256, Threshold(about.threshold), about.views) == (
+        evaluation.get("best_sha256"),
         find_threshold(name, evaluation),
         evaluation.get("views", 1),
     )
-    source = paths.MODELS / f"{name}.keras"
-    return same and (not source.exists() or hash_file(source) == about.keras_sha256)
 
 
 def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:

@@ -9,7 +9,7 @@ from stages.lib.training.loop import TrainingRun
 
 
 def write_results(name: str, classifier: Classifier, trained: TrainingRun, policy: str) -> None:
-    """Write models/<name>.keras, plots/history/<name>.csv, metrics/<name>.json and metrics/costs/<name>.json.
+    """Write models/<name>.keras, plots/history/<name>.csv, metrics/<name>.json and metrics/costs/training/<name>.json.
 
     What differs from run to run and machine to machine stands in the last one alone.
     """
@@ -29,7 +29,7 @@ def write_results(name: str, classifier: Classifier, trained: TrainingRun, polic
         "pictures_per_second": round(trained.pictures / trained.seconds, 1),
         "precision": policy,
     }
-    write_json(paths.COSTS / f"{name}.json", costs)
+    write_json(paths.TRAINING_COSTS / f"{name}.json", costs)
     remove_checkpoints(name)
     best = f"val accuracy {metrics['best_val_accuracy']:.3f} at step {metrics['best_step']} of {metrics['steps']}"
     print(f"{name}: {best}, in {policy}")

@@ -28,19 +28,19 @@ class Pictures(NamedTuple):
     groups: np.ndarray  # int (photos,), equal for near duplicates
 
 
-def read_pictures(variant: str) -> Pictures:
-    """Read the features of ``variant``, and of each row which photo it shows.
+def read_pictures(backbone: str, variant: str) -> Pictures:
+    """Read a backbone's features of ``variant``, and of each row which photo it shows.
 
     Raises `UserError` where something is missing, or features, photos and views do not belong together.
     """
     manifest_file = paths.PREPARED / "manifest.csv"
-    require(paths.FEATURES / variant, manifest_file)
-    train, val = (read_rows(variant, split) for split in ("train", "val"))
+    require(paths.FEATURES / backbone / variant, manifest_file)
+    train, val = (read_rows(backbone, variant, split) for split in ("train", "val"))
     manifest = pd.read_csv(manifest_file, dtype=str, keep_default_na=False).query("split in ('train', 'val')")
     names = (manifest["split"] + "/" + manifest["file"] + ".png").tolist()
     shown = train.photos + val.photos
     if set(shown) != set(names):
-        raise not_alike(variant)
+        raise not_alike(backbone, variant)
     return Pictures(
         np.concatenate([train.features[:], val.features[:]]),
         encode(train.breeds + val.breeds, sorted(set(train.breeds))),
