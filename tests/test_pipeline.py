@@ -720,7 +720,9 @@ def test_a_second_run_in_one_checkout_is_told_that_the_first_is_at_work_and_spoi
     assert first.wait() == 0, said
     assert re.search(rf"is busy, it is being blocked by:\s+\(PID {first.pid}\): ", second.stderr)
     assert stages_run(second.stdout) == set()
-    assert stages_run("".join(said)) - OF_THE_BEST == AFTER_FINETUNE
+    ran = stages_run("".join(said)) - OF_THE_BEST
+    # where val finds no look better than the start, the model is the same as before, and so are its answers
+    assert AFTER_FINETUNE - {f"predictions@{BACKBONE}", "export"} <= ran <= AFTER_FINETUNE
     assert stages_run(changed.dvc("repro").stdout) == set()
 
 
