@@ -63,7 +63,7 @@ stages:
   evaluate:
     params:
       params.yaml:
-        data: {source: data/sample}
+        data.source: data/sample
         evaluate: {confidence_level: 0.9}
 """
 HOSTILE = "<img src=x onerror=document.title='x'> ${document.title='y'} {{value}} 'a\" &amp;.png"

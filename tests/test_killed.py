@@ -21,7 +21,7 @@ from tiny_pipeline import STAGES, new_repository, tiny_params
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "2"))
 AFTER_THE_STAGE = 1.2  # a moment may lie this far beyond a stage's seconds: where DVC saves its outputs
 RUNNING = "Running stage '"
 TELL_SECONDS = ["metrics/costs", "plots/costs.png", "plots/report.html"]

@@ -1,6 +1,7 @@
 """What belongs to a backbone that was taken off params.yaml is removed, and nothing else."""
 
 import json
+import shutil
 
 import pytest
 
@@ -37,6 +38,7 @@ def project(tmp_path, monkeypatch):
     for family, models in list_families(["A", "A-2"]).items():
         write_family(tmp_path, family, models)
     write(tmp_path, "models/my.keras", "models/A_last_year.keras", "models/exported/best.onnx", "metrics/evaluate.json")
+    write(tmp_path, ".checkpoints/A_finetune-0.npz", ".checkpoints/A-2_finetune-0.npz")
     write(tmp_path, "data/predictions/notes.txt", "data/predictions/mine/answers.csv", "data/features/mine/train.npy")
     return tmp_path
 
@@ -49,11 +51,17 @@ def test_all_of_a_backbone_that_is_gone_is_removed_and_nothing_else(project, con
     assert removed == {
         *("data/activations/A/train.npy", "data/features/A/backbone.keras", "data/features/A/plain/train.npy"),
         *("data/predictions/A/models.json", "data/predictions/A/val.csv"),
-        *("metrics/costs/features/A.json", "metrics/costs/predictions/A.json"),
+        *("metrics/costs/features/A.json", "metrics/costs/predictions/A.json", ".checkpoints/A_finetune-0.npz"),
         *(file.format(model) for model in models for file in OF_A_MODEL),
     }
     assert not (project / "data/features/A").exists()
     assert {name: content for name, content in before.items() if name not in removed} == contents(project)
+
+
+def test_what_never_got_as_far_as_its_answers_is_removed_too(project):
+    shutil.rmtree(project / "data/predictions/A")
+    assert remove_leftovers(list_families(["A-2"])) == ["A"]
+    assert not (project / "models/A_transfer_plain.keras").exists()
 
 
 def test_several_are_removed_at_once_and_again_there_is_nothing_to_remove(project):
@@ -79,7 +87,6 @@ def test_what_a_killed_stage_left_half_done_costs_no_model(project, contents):
 
 def test_some_files_may_be_gone_already(project):
     (project / "models/A_finetune.keras").unlink()
-    (project / "metrics/costs/features/A.json").unlink()
     for file in (project / "data/features/A").rglob("*.*"):
         file.unlink()
     assert remove_leftovers(list_families(["A-2"])) == ["A"]

@@ -8,7 +8,6 @@ Makes   data/weights/EfficientNetLite<n>-bundled.weights.h5
 Alone   python -m stages.sources.efficientnet_lite_weights EfficientNetLite0|EfficientNetLite1|EfficientNetLite2
 """
 
-import argparse
 from typing import NamedTuple
 
 import keras
@@ -17,6 +16,7 @@ import numpy as np
 from stages.lib.backbones.build import build_backbone, write_weights
 from stages.lib.core import paths
 from stages.lib.core.errors import run
+from stages.lib.core.models import parse_choices
 from stages.sources.packages import read_packaged_file
 from stages.sources.pytorch_files import read_tensors
 
@@ -69,15 +69,14 @@ def set_packaged_weights(network: keras.Model, name: str) -> None:
         if weight != "num_batches_tracked":
             arrays.setdefault(layer, []).append(tensor)
     weighted = [layer for layer in network.layers if layer.weights]
-    for layer, of_layer in zip(weighted, arrays.values(), strict=False):  # the package has the top as its last
+    known = list(arrays.values())[: len(weighted)]  # the package has the top as its last
+    for layer, of_layer in zip(weighted, known, strict=True):
         layer.set_weights(for_keras(layer, of_layer))
 
 
 def main() -> None:
     """Run the stage."""
-    parser = argparse.ArgumentParser(prog="python -m stages.sources.efficientnet_lite_weights")
-    parser.add_argument("network", choices=PACKAGES)
-    name = parser.parse_args().network
+    (name,) = parse_choices(__doc__, network=PACKAGES)
     backbone = build_backbone(name, image_size=32)
     set_packaged_weights(backbone, name)
     target = paths.WEIGHTS / f"{name}-bundled.weights.h5"

@@ -1,22 +1,22 @@
 """What is left of models whose backbone was taken off params.yaml."""
 
-import json
 import shutil
 from collections.abc import Iterable
 
 from stages.lib.core import paths
-from stages.lib.core.models import NAME
+from stages.lib.core.models import NAME, list_families
 
 
 def remove_leftovers(families: Iterable[str]) -> list[str]:
-    """Remove the files of each backbone that was asked once and is none of ``families``; return what it was called.
+    """Remove the files of each backbone whose features were made once and that is none of ``families``; return names.
 
-    DVC keeps in its cache what stages made; it would leave the files themselves in folders that other stages read.
+    DVC keeps in its cache what stages made; it would leave the files themselves in folders that other stages read. The
+    seconds that features took are the first of them, and in Git, so that they are in each checkout.
     """
-    asked = sorted(file.parent for file in paths.PREDICTIONS.glob("*/models.json") if NAME.fullmatch(file.parent.name))
-    gone = [folder for folder in asked if folder.name not in families]
-    for folder in gone:
-        for model in json.loads((folder / "models.json").read_text(encoding="utf-8")):
+    made = sorted(file.stem for file in paths.FEATURE_COSTS.glob("*.json"))
+    gone = [name for name in made if NAME.fullmatch(name) and name not in families]
+    for name in gone:
+        for model in list_families([name])[name]:
             for path in (
                 paths.MODELS / f"{model}.keras",
                 paths.METRICS / f"{model}.json",
@@ -25,8 +25,10 @@ def remove_leftovers(families: Iterable[str]) -> list[str]:
                 paths.PREDICTION_TABLES / f"{model}.csv",
             ):
                 path.unlink(missing_ok=True)
+            for checkpoint in paths.CHECKPOINTS.glob(f"{model}-*.npz"):
+                checkpoint.unlink()
         for costs in (paths.FEATURE_COSTS, paths.PREDICTION_COSTS):
-            (costs / f"{folder.name}.json").unlink(missing_ok=True)
+            (costs / f"{name}.json").unlink(missing_ok=True)
         for data in (paths.FEATURES, paths.ACTIVATIONS, paths.PREDICTIONS):
-            shutil.rmtree(data / folder.name, ignore_errors=True)
-    return [folder.name for folder in gone]
+            shutil.rmtree(data / name, ignore_errors=True)
+    return gone

@@ -14,9 +14,9 @@ ANSWER = templates(Path(__file__).parent / "templates", autoescape=False).get_te
 def best_on_val(scores: Mapping[str, Mapping[str, float]]) -> str:
     """The model with the highest accuracy on val; of equals, the one with the lowest log loss there.
 
-    Where that is equal too, the first. ``scores`` are those of each model on val.
+    Where that is equal too, the first by name. ``scores`` are those of each model on val.
     """
-    return max(scores, key=lambda model: (scores[model]["accuracy"], -scores[model]["log_loss"]))
+    return min(scores, key=lambda model: (-scores[model]["accuracy"], scores[model]["log_loss"], model))
 
 
 def answer_in_a_sentence(

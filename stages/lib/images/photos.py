@@ -1,6 +1,5 @@
 """Reading photos: any common format in, an upright RGB picture out, or a reason why not."""
 
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +9,13 @@ import pillow_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stages.lib.core.errors import EXHAUSTED
+from stages.lib.core.parallel import WORKERS
 
 # A closed list: Pillow would otherwise try every plugin it has, among them one that starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 pillow_heif.register_heif_opener()  # what phones make
-WORKERS = min(os.cpu_count() or 1, 4)
 BYTES_A_PIXEL = 10  # of memory while a photo is read, measured with 100 megapixels; 16 for WebP
 CLUTTER = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}  # what file managers leave behind
-_DECODED_AT_ONCE = 256  # 13 MB at 128 px
 WHITE = (255, 255, 255)
 BAND = 256  # pixels
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` decides, not Pillow's own limit, which no parameter could raise

@@ -5,8 +5,6 @@ from collections import defaultdict
 
 import numpy as np
 
-SPLITS = ("train", "val", "test")
-
 
 def _place(seed: int, digest: str) -> float:
     """Where a photo stands on a line from 0 to 1: chance, but the same whatever other photos there are."""

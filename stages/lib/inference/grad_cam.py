@@ -4,8 +4,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-OPACITY = 0.5  # of the heat over the photo
-
 
 def _last_feature_maps(network: keras.Model) -> keras.KerasTensor:
     """The output of the last operation that still tells places apart: (n, height, width, channels)."""

@@ -71,8 +71,8 @@ def _read(path: Path, parse: Any) -> dict[str, Any]:
         raise UserError(f"{path} can't be read ({told[:200]}): `git checkout {path}` brings it back.") from None
 
 
-def read_locked_params() -> dict[str, dict[str, Any]]:
-    """The sections of parameters that the models were evaluated with: params.yaml may have changed since."""
+def read_locked_params() -> dict[str, Any]:
+    """The parameters that evaluate declares, as they were when it ran: params.yaml may have changed since."""
     evaluated = _read(LOCK, yaml.safe_load).get("stages", {}).get("evaluate", {})
     return evaluated.get("params", {}).get(str(paths.PARAMS), {})
 
@@ -88,6 +88,6 @@ def render_about(trained: Trained, path: Path, evaluation: dict[str, Any]) -> st
         scores=None if trained.name is None else evaluation.get(trained.name),
         evaluation=evaluation,
         prepared=_read(paths.METRICS / "prepare.json", json.loads),
-        source=locked.get("data", {}).get("source"),
+        source=locked.get("data.source"),
         level=locked.get("evaluate", {}).get("confidence_level"),
     )
