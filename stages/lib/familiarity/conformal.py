@@ -1,0 +1,84 @@
+"""From which familiarity on a photo is known: a threshold that turns away a given share of known photos.
+
+Of photos of known breeds that had no part in fitting the score, some are less familiar than others. A new photo of a
+known breed is as likely to fall between any two of them as between any others (they are exchangeable), so its rank
+among them tells how odd it is: a conformal p-value (Vovk, Gammerman and Shafer, Algorithmic learning in a random world,
+2005; for what is unknown, Bates et al., Testing for outliers with conformal p-values, Annals of Statistics 2023, arXiv
+2104.08279). What unknown photos look like is not assumed, and not told either.
+
+Scores are (n,), higher is more familiar; compare scores of one precision.
+"""
+
+import math
+
+import numpy as np
+from scipy.stats import beta
+
+_ROUNDING = 1e-9  # 0.29 x 100 is a little less than 29
+
+
+def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The share of known photos that are no more familiar than each photo, itself counted among them.
+
+    Bates et al., equation 3: (1 + #{calibration <= score}) / (n + 1).
+
+    Args:
+        calibration: (n,), scores of known photos.
+        scores: (photos,).
+
+    Returns:
+        float64 (photos,) from 1 / (n + 1) to 1; of photos of known breeds, a share of at most s has s or less.
+    """
+    ranks = np.searchsorted(np.sort(calibration), scores, side="right")
+    return (1 + ranks) / (len(calibration) + 1)
+
+
+def rank_of_threshold(photos: int, turned_away: float) -> int:
+    """Which of ``photos`` scores, from the least familiar on, is the threshold; 0 where there are too few for one.
+
+    ``turned_away`` is the share of known photos that may be called unknown: above 0, below 1.
+
+    Raises `ValueError` for another share.
+    """
+    if not 0 < turned_away < 1:
+        raise ValueError(f"turned_away must be above 0 and below 1. Received: {turned_away}")
+    return math.floor(turned_away * (photos + 1) + _ROUNDING)
+
+
+def fewest_photos(turned_away: float) -> int:
+    """How many known photos it takes for a threshold that turns away a share of ``turned_away``: 19 for 0.05."""
+    rank_of_threshold(0, turned_away)  # which checks the share
+    return math.ceil(1 / turned_away - _ROUNDING) - 1
+
+
+def find_threshold(calibration: np.ndarray, turned_away: float) -> float | None:
+    """The score below which a photo is unknown; None where there are fewer than `fewest_photos`, and all are known.
+
+    A photo is below it exactly where its `p_values` is at most ``turned_away``.
+    """
+    rank = rank_of_threshold(len(calibration), turned_away)
+    return float(np.sort(calibration)[rank - 1]) if rank else None
+
+
+def is_unknown(scores: np.ndarray, threshold: float | None) -> np.ndarray:
+    """Whether each photo is less familiar than ``threshold``, bool (photos,); none is where there is no threshold."""
+    return np.zeros(len(scores), bool) if threshold is None else scores < threshold
+
+
+def turned_away_interval(photos: int, turned_away: float, confidence_level: float) -> tuple[float, float]:
+    """Between which shares of known photos the threshold really turns away, as chance chose ``photos`` to find it by.
+
+    Over all choices the share is at most ``turned_away`` on average; of one choice it is Beta(m, n + 1 - m), m being
+    `rank_of_threshold` (Vovk, Conditional validity of inductive conformal predictors, ACML 2012, section 2; exact where
+    no two scores are equal). (0, 0) where there is no threshold.
+
+    Args:
+        photos: of known breeds, that the threshold is found by.
+        turned_away: the share asked for.
+        confidence_level: of the interval, for example 0.95; equal tails.
+    """
+    rank = rank_of_threshold(photos, turned_away)
+    if not rank:
+        return 0.0, 0.0
+    low, high = beta.interval(confidence_level, rank, photos + 1 - rank)
+    return float(low), float(high)
