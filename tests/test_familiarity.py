@@ -22,7 +22,7 @@ def photos_of(breeds: dict[str, tuple[float, float, float]], count: int, spread:
     return Photos(np.concatenate(features).astype(np.float32), np.repeat(list(breeds), count))
 
 
-# Scores
+# Scores: the nearest training photos
 
 
 @pytest.mark.parametrize(
@@ -62,43 +62,46 @@ def test_more_photos_than_are_compared_at_a_time_give_what_all_at_once_would():
     assert scores.nearest_cosine(unit[0], features[:0]).shape == (0,)
 
 
-def test_a_photo_of_the_bank_is_judged_by_those_that_are_neither_itself_nor_its_near_duplicates():
-    bank = np.concatenate([BANK, BANK[:1]])
-    assert scores.leave_one_out_cosine(bank, np.arange(4), 1) == pytest.approx([1, HALF, HALF, 1])
-    assert scores.leave_one_out_cosine(bank, np.array([0, 1, 2, 0]), 1) == pytest.approx([HALF] * 4)
-    assert scores.leave_one_out_cosine(bank, np.array([0, 1, 2, 0]), 9) == pytest.approx(
-        [HALF / 2, HALF / 2, HALF, HALF / 2]
-    )
+# Scores: the nearest breed
+
+THREE = np.array([[2, 0], [0, 5], [0, 1], [3, 3], [3, 3]], np.float32)
+LABELS = np.array([0, 1, 1, 2, 2])
 
 
-@given(seed=st.integers(0, 1000), k=st.integers(1, 12))
+def test_the_nearest_breed_worked_out_by_hand():
+    means = scores.breed_means(THREE, LABELS)
+    assert means == pytest.approx(BANK)
+    asked = np.array([[9, 0], [-1, 0]], np.float32)
+    assert scores.cosines_to_breeds(means, asked) == pytest.approx(np.array([[1, 0, HALF], [-1, 0, -HALF]]))
+    found = scores.familiarity(means, asked)
+    assert found.dtype == np.float32
+    assert found.tolist() == [1, 0]
+    assert scores.familiarity(means, asked[:0]).shape == (0,)
+
+
+def test_each_photo_of_a_breed_counts_alike_however_long_its_features_are():
+    means = scores.breed_means(np.array([[100, 0], [0, 1]], np.float32), np.array([0, 0]))
+    assert means == pytest.approx(np.array([[HALF, HALF]]))
+
+
+def test_a_training_photo_is_judged_by_those_that_are_neither_itself_nor_its_near_duplicates():
+    alone = scores.leave_one_out_familiarity(THREE, LABELS, np.arange(5))
+    assert alone == pytest.approx([HALF, 1, 1, 1, 1])  # the first is its breed's only photo
+    alike = scores.leave_one_out_familiarity(THREE, LABELS, np.array([0, 1, 2, 3, 3]))
+    assert alike == pytest.approx([HALF, 1, 1, HALF, HALF])
+
+
+@given(seed=st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
-def test_leaving_one_out_gives_what_a_bank_without_it_would(seed, k):
+def test_leaving_one_out_gives_what_the_other_photos_would(seed):
     generator = np.random.default_rng(seed)
-    bank, groups = scores.normalise(generator.normal(size=(300, 4))), generator.integers(0, 100, 300)
-    found = scores.leave_one_out_cosine(bank, groups, k)
-    for photo in (0, 150, 299):
-        others = groups != groups[photo]
-        expected = scores.nearest_cosine(bank[others], bank[[photo]], k)
-        assert found[photo] == pytest.approx(expected[0], abs=1e-6)
-
-
-def test_a_bank_of_near_duplicates_alone_tells_nothing():
-    for bank in (BANK, BANK[:0]):
-        with pytest.raises(ValueError, match="no near duplicates"):
-            scores.leave_one_out_cosine(bank, np.zeros(len(bank), int))
-
-
-@pytest.mark.parametrize(("bank", "k"), [(BANK[:0], 5), (BANK, 0)])
-def test_no_bank_and_no_neighbours_are_refused(bank, k):
-    with pytest.raises(ValueError, match="must have a photo"):
-        scores.nearest_cosine(bank, BANK, k)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_features_that_are_no_numbers_are_refused(value):
-    with pytest.raises(ValueError, match="finite"):
-        scores.nearest_cosine(BANK, np.array([[value, 1]], np.float32))
+    features, labels = generator.normal(size=(90, 4)).astype(np.float32), generator.permutation(np.arange(90) % 3)
+    groups = generator.integers(0, 60, 90)
+    found = scores.leave_one_out_familiarity(features, labels, groups)
+    for photo in (0, 45, 89):
+        left = (groups != groups[photo]) | (labels != labels[photo])
+        expected = scores.familiarity(scores.breed_means(features[left], labels[left]), features[[photo]])
+        assert found[photo] == pytest.approx(expected[0], abs=1e-5)
 
 
 # A bank that is thinned
@@ -204,7 +207,7 @@ ALIKE = FAR | {"Dingo": (0.0, 0.02, 1.0)}  # as good as a Corgi
 
 def leave(breeds: dict[str, tuple[float, float, float]], val: int = 20) -> pd.DataFrame:
     train, asked = photos_of(breeds, 30, seed=1), photos_of(breeds, val, seed=2)
-    return leave_out.leave_breeds_out(train, asked, 0.05, 0.95, seed=1)
+    return leave_out.leave_breeds_out(train, asked, None, 0.05, 0.95, seed=1)
 
 
 def test_breeds_that_look_like_no_other_are_all_turned_away():
@@ -229,17 +232,24 @@ def test_where_val_is_too_small_no_breed_would_be_turned_away():
     assert leave(FAR, val=9)["turned_away"].tolist() == [0, 0, 0]
 
 
+def test_training_photos_make_up_for_a_small_val():
+    train, val = photos_of(FAR, 30, seed=1), photos_of(FAR, 2, seed=2)
+    found = leave_out.leave_breeds_out(train, val, np.arange(90), 0.05, 0.95, seed=1)
+    assert found["known_photos"].tolist() == [64, 64, 64]
+    assert found["turned_away"].tolist() == [1, 1, 1]
+
+
 def test_what_is_left_out_depends_on_the_seed_and_not_on_the_order_of_the_photos():
     train, val = photos_of(ALIKE, 30, seed=1), photos_of(ALIKE, 20, seed=2)
     turned = [Photos(photos.features[::-1], photos.breeds[::-1]) for photos in (train, val)]
-    first, second = (leave_out.leave_breeds_out(*photos, 0.05, 0.95, 1) for photos in ((train, val), turned))
+    first, second = (leave_out.leave_breeds_out(*photos, None, 0.05, 0.95, 1) for photos in ((train, val), turned))
     pd.testing.assert_frame_equal(first, second)
 
 
 def test_a_breed_alone_cannot_be_left_out():
     train = photos_of({"Akita": FAR["Akita"]}, 5)
     with pytest.raises(ValueError, match="two breeds or more"):
-        leave_out.leave_breeds_out(train, train, 0.05, 0.95, seed=1)
+        leave_out.leave_breeds_out(train, train, None, 0.05, 0.95, seed=1)
 
 
 @pytest.mark.parametrize(("breeds", "sizes"), [(2, {1}), (20, {1}), (21, {1, 2}), (115, {5, 6})])
@@ -249,11 +259,6 @@ def test_each_breed_is_left_out_once_in_at_most_twenty_groups(breeds, sizes):
     assert sorted(breed for group in groups for breed in group) == names
     assert {len(group) for group in groups} == sizes
     assert len(groups) == min(breeds, 20)
-
-
-def test_most_of_the_nearest_decide_and_where_none_has_more_the_nearest_does():
-    nearest = np.array([["Akita", "Borzoi", "Borzoi"], ["Corgi", "Akita", "Borzoi"], ["Akita", "Corgi", "Akita"]])
-    assert leave_out.vote(nearest).tolist() == ["Borzoi", "Corgi", "Akita"]
 
 
 def test_the_summary_is_the_mean_over_breeds_within_its_interval():

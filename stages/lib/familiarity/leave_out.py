@@ -1,9 +1,9 @@
 """Would it notice a breed that it does not know? Asked of breeds that it knows, each left out in turn.
 
-What is left out stands for what is not there: the bank has the training photos of the other breeds, the photos of the
-breed left out are asked about, and the others' photos of val are the known ones. Test stays closed. The figures are of
-one breed less than there are, and of breeds like those that a person collected: docs/unknown.md has how far off they
-are.
+What is left out stands for what is not there: the score is fitted on the training photos of the other breeds, those of
+the breed left out are asked about, with its val photos, and the photos of the others are the known ones. Test stays
+closed. The figures are of one breed less than there are, and of breeds like those that a person collected:
+docs/unknown.md has how far off they are.
 """
 
 from typing import Any, NamedTuple
@@ -13,8 +13,9 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
+from stages.lib.core.encoding import encode
 from stages.lib.familiarity.conformal import find_threshold, is_unknown
-from stages.lib.familiarity.scores import NEAREST, Nearest, find_nearest, nearest_cosine, normalise
+from stages.lib.familiarity.scores import breed_means, cosines_to_breeds, familiarity, leave_one_out_familiarity
 
 MOST_GROUPS = 20  # into which more breeds are put, so that many take no longer than these
 RESAMPLES = 2000  # of the bootstrap
@@ -26,6 +27,10 @@ class Photos(NamedTuple):
     features: np.ndarray  # float32 (photos, channels)
     breeds: np.ndarray  # str (photos,)
 
+    def only(self, which: np.ndarray) -> "Photos":
+        """Those for which ``which``, bool (photos,), is true."""
+        return Photos(self.features[which], self.breeds[which])
+
 
 def group_breeds(breeds: list[str], seed: int) -> list[list[str]]:
     """The breeds to leave out at a time: each alone, or by chance in `MOST_GROUPS` groups of much the same size."""
@@ -34,39 +39,44 @@ def group_breeds(breeds: list[str], seed: int) -> list[list[str]]:
     return sorted(sorted(shuffled[start::groups]) for start in range(groups))
 
 
-def vote(breeds: np.ndarray) -> np.ndarray:
-    """The breed of most of the nearest training photos; of several, the one with the nearest photo: str (n,).
+def score_known(train: Photos, val: Photos, breeds: list[str], groups: np.ndarray | None) -> np.ndarray:
+    """How familiar known photos are, by which a threshold is found: those of val, then those of train.
 
-    ``breeds`` is str (n, k), the nearest first.
+    Args:
+        train: what the score is fitted on.
+        val: of the same breeds.
+        breeds: their names.
+        groups: int (photos of train,), equal for near duplicates, so that each is asked about as if it and they were
+            not there; None where the network was trained on these photos, and val alone can tell.
+
+    Returns:
+        float32 (photos,) in [-1, 1].
     """
-    counts = (breeds[:, :, None] == breeds[:, None, :]).sum(axis=2)
-    return breeds[np.arange(len(breeds)), counts.argmax(axis=1)]
+    labels = encode(train.breeds, breeds)
+    on_val = familiarity(breed_means(train.features, labels), val.features)
+    if groups is None:
+        return on_val
+    return np.concatenate([on_val, leave_one_out_familiarity(train.features, labels, groups)])
 
 
 def judge_breed(
-    breed: str,
-    unknown: Nearest,
-    bank_breeds: np.ndarray,
-    known: np.ndarray,
-    turned_away: float,
-    confidence_level: float,
+    breed: str, to_breeds: np.ndarray, others: list[str], known: np.ndarray, turned_away: float, confidence_level: float
 ) -> dict[str, Any]:
     """What became of a breed's photos, when it was left out: a row of `leave_breeds_out`.
 
     Args:
         breed: its name.
-        unknown: what is nearest to its photos in the bank.
-        bank_breeds: str (training photos,), of the bank.
-        known: (photos,), the familiarity of the others' val photos.
-        turned_away: the share of known photos that may be.
+        to_breeds: (photos, breeds left in), the cosines of its photos to them.
+        others: the names of the breeds left in.
+        known: (photos,), the familiarity of known photos.
+        turned_away: the share of these that may be.
         confidence_level: of the interval.
     """
-    scores = unknown.cosines.mean(axis=1)
+    scores, nearest = to_breeds.max(axis=1), to_breeds.argmax(axis=1)
     is_known = np.repeat([False, True], [len(scores), len(known)])
     noticed = is_unknown(scores, find_threshold(known, turned_away))
     low, high = proportion_confint(noticed.sum(), len(noticed), alpha=1 - confidence_level, method="wilson")
-    looks_like = pd.Series(vote(bank_breeds[unknown.places])).value_counts()
-    most = min(looks_like.index[looks_like == looks_like.max()])
+    looks_like = np.bincount(nearest, minlength=len(others))
     return {
         "breed": breed,
         "photos": len(scores),
@@ -75,31 +85,31 @@ def judge_breed(
         "turned_away": round(float(noticed.mean()), 6),
         "turned_away_low": round(float(low), 6),
         "turned_away_high": round(float(high), 6),
-        "passes_for": most,
-        "passes_for_share": round(float(looks_like[most] / len(scores)), 6),
+        "passes_for": others[looks_like.argmax()],
+        "passes_for_share": round(float(looks_like.max() / len(scores)), 6),
     }
 
 
 def leave_breeds_out(
-    train: Photos, val: Photos, turned_away: float, confidence_level: float, seed: int, k: int = NEAREST
+    train: Photos, val: Photos, groups: np.ndarray | None, turned_away: float, confidence_level: float, seed: int
 ) -> pd.DataFrame:
     """Ask about each breed of train and val as if it were unknown.
 
     Args:
         train: photos of two breeds or more.
         val: of the same breeds.
+        groups: see `score_known`.
         turned_away: the share of known photos that may be called unknown, see `stages.lib.familiarity.conformal`.
         confidence_level: of the intervals, for example 0.95.
-        seed: of the groups, see `group_breeds`.
-        k: how many of the nearest training photos count.
+        seed: of the groups of breeds, see `group_breeds`.
 
     Returns:
         One row a breed, in their order: ``breed``; ``photos``, its own in train and val; ``known_photos``, the others'
-        in val; ``auc``, the area under the ROC curve of familiarity, known photos against its own (0 to 1, higher is
-        better, 0.5 is chance); ``turned_away``, the share of its photos below the threshold that those known photos
-        give (0 to 1, higher is better; 0 where they are too few for one), with Wilson's interval ``turned_away_low``
-        and ``turned_away_high``; ``passes_for``, the breed that most of its photos look like, by `vote`, and
-        ``passes_for_share``, of its photos (0 to 1).
+        that `score_known` asks about; ``auc``, the area under the ROC curve of familiarity, known photos against its
+        own (0 to 1, higher is better, 0.5 is chance); ``turned_away``, the share of its photos below the threshold that
+        the known ones give (0 to 1, higher is better; 0 where they are too few for one), with Wilson's interval
+        ``turned_away_low`` and ``turned_away_high``; ``passes_for``, the breed that most of its photos are nearest to,
+        and ``passes_for_share``, of its photos (0 to 1).
 
     Raises:
         ValueError: where there are fewer than two breeds, and where those left in have no photo in train or in val.
@@ -109,15 +119,17 @@ def leave_breeds_out(
         raise ValueError(f"train and val must have two breeds or more. Received: {', '.join(breeds) or 'none'}")
     rows = []
     for group in group_breeds(breeds, seed):
-        in_bank, is_known = ~np.isin(train.breeds, group), ~np.isin(val.breeds, group)
-        if not (in_bank.any() and is_known.any()):
+        in_train, in_val = ~np.isin(train.breeds, group), ~np.isin(val.breeds, group)
+        rest, asked = train.only(in_train), val.only(in_val)
+        others = sorted({*rest.breeds.tolist()})
+        if not others or not len(asked.breeds):
             raise ValueError(f"train and val must have photos of other breeds than {', '.join(group)}")
-        bank, bank_breeds = normalise(train.features[in_bank]), train.breeds[in_bank]
-        known = nearest_cosine(bank, val.features[is_known], k)
+        known = score_known(rest, asked, others, None if groups is None else groups[in_train])
+        means = breed_means(rest.features, encode(rest.breeds, others))
         for breed in group:
-            its = [photos.features[photos.breeds == breed] for photos in (train, val)]
-            unknown = find_nearest(bank, np.concatenate(its), k)
-            rows.append(judge_breed(breed, unknown, bank_breeds, known, turned_away, confidence_level))
+            its = np.concatenate([photos.features[photos.breeds == breed] for photos in (train, val)])
+            to_breeds = cosines_to_breeds(means, its)
+            rows.append(judge_breed(breed, to_breeds, others, known, turned_away, confidence_level))
     return pd.DataFrame(rows).sort_values("breed", ignore_index=True)
 
 

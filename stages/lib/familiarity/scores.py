@@ -1,9 +1,10 @@
 """How familiar a photo is to a model: its features beside those of the training photos.
 
 Features are what a network gives below its head, pooled over the picture. They are compared by their direction alone,
-the cosine, as their length tells more of a photo's contrast than of what it shows. Distance to the nearest training
-photos: Sun et al., Out-of-distribution detection with deep nearest neighbors (ICML 2022), who take the k-th, where the
-mean over the k nearest is taken here. docs/unknown.md has what else was tried, and how it did.
+the cosine, as their length tells more of a photo's contrast than of what it shows. The score that noticed most of what
+is unknown is the cosine to the mean of the nearest breed (nearest class mean: Mensink et al., Distance-based image
+classification, PAMI 2013): docs/unknown.md compares it to others, among them that to the nearest training photos (Sun
+et al., Out-of-distribution detection with deep nearest neighbors, ICML 2022), which show a person why.
 """
 
 from typing import NamedTuple
@@ -30,19 +31,75 @@ def normalise(features: np.ndarray) -> np.ndarray:
     """
     if not np.isfinite(features).all():
         raise ValueError("features must be finite. Received: some that are not")
-    features = features.astype(np.float32)
     # by the largest first, as the squares of very large or small numbers are beyond float32
     largest = np.abs(features).max(axis=1, keepdims=True, initial=0)
-    features /= np.where(largest > 0, largest, 1)
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1)
+    scaled = (features / np.where(largest > 0, largest, 1)).astype(np.float32)
+    return scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), 1)
 
 
-def _most_alike(to_all: np.ndarray, k: int) -> Nearest:
-    """The ``k`` highest of cosines (n, training photos); of equal ones, the first in the bank comes first."""
-    places = np.sort(np.argpartition(-to_all, k - 1, axis=1)[:, :k], axis=1)
-    cosines = np.take_along_axis(to_all, places, axis=1)
-    order = np.argsort(-cosines, axis=1, kind="stable")
-    return Nearest(np.take_along_axis(cosines, order, axis=1), np.take_along_axis(places, order, axis=1))
+# The nearest breed
+
+
+def breed_means(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The direction in which each breed's training photos lie: float32 (breeds, channels), rows of length 1.
+
+    Args:
+        features: (training photos, channels), of any length; each photo counts alike.
+        labels: int (training photos,) in [0, breeds), each breed with a photo or more.
+    """
+    unit = normalise(features)
+    return normalise(np.stack([unit[labels == label].mean(axis=0) for label in range(labels.max() + 1)]))
+
+
+def cosines_to_breeds(means: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """The cosine of each photo to each breed: float32 (n, breeds) in [-1, 1].
+
+    Args:
+        means: float32 (breeds, channels), as `breed_means` gives them.
+        features: (n, channels), of any length; an array, or rows on disk.
+
+    Raises:
+        ValueError: where a feature is not finite.
+    """
+    found = [np.empty((0, len(means)), np.float32)]
+    for start in range(0, len(features), _BLOCK):
+        found.append(normalise(features[start : start + _BLOCK]) @ means.T)
+    return np.clip(np.concatenate(found), -1, 1)
+
+
+def familiarity(means: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """The cosine to the nearest breed: float32 (n,) in [-1, 1], higher is more familiar.
+
+    Takes and raises what `cosines_to_breeds` does.
+    """
+    return cosines_to_breeds(means, features).max(axis=1)
+
+
+def leave_one_out_familiarity(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """How familiar each training photo would be, had it and its near duplicates not been there.
+
+    So the training photos, too, tell what is usual of known ones, and are many more than val's. Not for features of a
+    network that was trained on these photos.
+
+    Args:
+        features: (training photos, channels).
+        labels: int (training photos,) in [0, breeds), of two breeds or more.
+        groups: int (training photos,), equal for near duplicates.
+
+    Returns:
+        float32 (training photos,) in [-1, 1]; a breed of which nothing else is left does not count.
+    """
+    unit = normalise(features)
+    cosines = unit @ breed_means(features, labels).T
+    rows = pd.DataFrame(unit)
+    rest = rows.groupby(labels).transform("sum") - rows.groupby([labels, groups]).transform("sum")
+    is_left = pd.Series(groups).groupby(labels).transform("nunique") > 1
+    to_rest = (unit * normalise(rest.to_numpy())).sum(axis=1)
+    cosines[np.arange(len(unit)), labels] = np.where(is_left, to_rest, -1)
+    return np.clip(cosines.max(axis=1), -1, 1)
+
+
+# The nearest training photos
 
 
 def find_nearest(bank: np.ndarray, features: np.ndarray, k: int = NEAREST) -> Nearest:
@@ -50,7 +107,7 @@ def find_nearest(bank: np.ndarray, features: np.ndarray, k: int = NEAREST) -> Ne
 
     Args:
         bank: float32 (training photos, channels), as `normalise` gives them.
-        features: float32 (n, channels), of the photos asked about, of any length; an array, or rows on disk.
+        features: (n, channels), of the photos asked about, of any length; an array, or rows on disk.
         k: how many; all of them where the bank has fewer.
 
     Raises:
@@ -61,7 +118,11 @@ def find_nearest(bank: np.ndarray, features: np.ndarray, k: int = NEAREST) -> Ne
     k = min(k, len(bank))
     found = [Nearest(np.empty((0, k), np.float32), np.empty((0, k), np.intp))]
     for start in range(0, len(features), _BLOCK):
-        found.append(_most_alike(normalise(features[start : start + _BLOCK]) @ bank.T, k))
+        to_all = normalise(features[start : start + _BLOCK]) @ bank.T
+        places = np.sort(np.argpartition(-to_all, k - 1, axis=1)[:, :k], axis=1)  # of equal ones, the bank's first
+        order = np.argsort(-np.take_along_axis(to_all, places, axis=1), axis=1, kind="stable")
+        places = np.take_along_axis(places, order, axis=1)
+        found.append(Nearest(np.take_along_axis(to_all, places, axis=1), places))
     cosines, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return Nearest(np.clip(cosines, -1, 1), places)
 
@@ -72,35 +133,6 @@ def nearest_cosine(bank: np.ndarray, features: np.ndarray, k: int = NEAREST) -> 
     Takes and raises what `find_nearest` does.
     """
     return find_nearest(bank, features, k).cosines.mean(axis=1)
-
-
-def leave_one_out_cosine(bank: np.ndarray, groups: np.ndarray, k: int = NEAREST) -> np.ndarray:
-    """How familiar each photo of the bank would be, had it and its near duplicates not been there.
-
-    So the training photos, too, tell what is usual of known photos, which are many more than val's. Not of a network
-    that was trained on them.
-
-    Args:
-        bank: float32 (training photos, channels), as `normalise` gives them.
-        groups: int (training photos,), equal for near duplicates.
-        k: how many of the nearest count; as many as there are where there are fewer.
-
-    Returns:
-        float32 (training photos,) in [-1, 1], as `nearest_cosine`.
-
-    Raises:
-        ValueError: where all photos are near duplicates, or there are none.
-    """
-    k = min(k, len(bank) - int(np.unique(groups, return_counts=True)[1].max(initial=0)))
-    if k < 1:
-        raise ValueError(f"bank must have two photos that are no near duplicates. Received: {len(bank)}")
-    scores = []
-    for start in range(0, len(bank), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        to_all = bank[block] @ bank.T
-        to_all[groups[block, None] == groups] = -np.inf
-        scores.append(_most_alike(to_all, k).cosines.mean(axis=1))
-    return np.clip(np.concatenate(scores), -1, 1)
 
 
 def thin_bank(
@@ -127,6 +159,5 @@ def thin_bank(
     if room < needed:
         raise ValueError(f"max_bytes must have room for a photo of {needed} breeds. Received: {max_bytes}")
     shuffled = np.random.default_rng(seed).permutation(len(breeds))
-    of_breed = pd.Series(shuffled).groupby(np.array(breeds)[shuffled])
-    turns = of_breed.cumcount().to_numpy()  # each breed's first photo, then each one's second, and so on
-    return np.sort(shuffled[np.argsort(turns, kind="stable")[:room]])
+    turns = pd.Series(shuffled).groupby(np.array(breeds)[shuffled]).cumcount()  # all breeds' first, all second, ...
+    return np.sort(shuffled[np.argsort(turns.to_numpy(), kind="stable")[:room]])
