@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 NEAREST = 5  # training photos that a photo is compared to
-MAX_BYTES = 20_000_000  # of a bank
-_BLOCK = 256  # photos compared at a time, which bounds the memory: 4 MB an array with a bank of 20 MB
+_BLOCK = 256  # photos compared at a time, which bounds the memory
 
 
 class Nearest(NamedTuple):
@@ -125,39 +124,3 @@ def find_nearest(bank: np.ndarray, features: np.ndarray, k: int = NEAREST) -> Ne
         found.append(Nearest(np.take_along_axis(to_all, places, axis=1), places))
     cosines, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return Nearest(np.clip(cosines, -1, 1), places)
-
-
-def nearest_cosine(bank: np.ndarray, features: np.ndarray, k: int = NEAREST) -> np.ndarray:
-    """Mean cosine to the ``k`` nearest training photos: float32 (n,) in [-1, 1], higher is more familiar.
-
-    Takes and raises what `find_nearest` does.
-    """
-    return find_nearest(bank, features, k).cosines.mean(axis=1)
-
-
-def thin_bank(
-    breeds: list[str], channels: int, seed: int, max_bytes: int = MAX_BYTES, bytes_each: int = 4
-) -> np.ndarray:
-    """Choose the training photos that a bank of at most ``max_bytes`` keeps.
-
-    Breeds with many photos give theirs up first, by chance, so that a breed of few keeps them all.
-
-    Args:
-        breeds: of each training photo.
-        channels: of its features.
-        seed: of the choice.
-        max_bytes: of the bank.
-        bytes_each: of a number in it: 4 for float32, 2 for float16.
-
-    Returns:
-        int (photos kept,), their places in ascending order; all places where they fit.
-
-    Raises:
-        ValueError: where ``max_bytes`` has no room for a photo of each breed.
-    """
-    room, needed = max_bytes // (channels * bytes_each), len({*breeds})
-    if room < needed:
-        raise ValueError(f"max_bytes must have room for a photo of {needed} breeds. Received: {max_bytes}")
-    shuffled = np.random.default_rng(seed).permutation(len(breeds))
-    turns = pd.Series(shuffled).groupby(np.array(breeds)[shuffled]).cumcount()  # all breeds' first, all second, ...
-    return np.sort(shuffled[np.argsort(turns.to_numpy(), kind="stable")[:room]])
