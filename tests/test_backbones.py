@@ -14,7 +14,7 @@ from pipeline_fixtures import read_stages
 
 from stages.features import run_frozen, write_frozen
 from stages.finetune import split_for_training
-from stages.lib.backbones.build import BACKBONES, build_backbone, write_weights
+from stages.lib.backbones.build import NETWORKS, build_backbone, write_weights
 from stages.lib.backbones.cutting import cut_below, last_layers
 from stages.lib.core.errors import UserError
 from stages.lib.networks.classifiers import head_network, join
@@ -46,13 +46,13 @@ def build_classifier(name: str) -> keras.Model:
     return join(backbone, head)
 
 
-@pytest.mark.parametrize("name", slow_but(BACKBONES, QUICK))
+@pytest.mark.parametrize("name", slow_but(NETWORKS, QUICK))
 def test_backbone_with_preprocessing_inside_equals_keras_network_on_preprocessed_photos(name, photos):
     backbone = build_backbone(name, SIDE)
-    family = BACKBONES[name]
-    bare = family.build(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
+    network = NETWORKS[name]
+    bare = network.build(include_top=False, weights=None, input_shape=(SIDE, SIDE, 3))
     bare.set_weights(backbone.get_weights())
-    expected = answers(bare, family.preprocess(photos.astype(np.float32)))
+    expected = answers(bare, network.preprocess(photos.astype(np.float32)))
     assert np.ptp(expected) > 0
     np.testing.assert_allclose(answers(backbone, photos), expected, rtol=1e-4, atol=1e-5)
 
@@ -66,7 +66,7 @@ def test_vgg16_sees_blue_green_red_minus_the_imagenet_mean():
     )
 
 
-@pytest.mark.parametrize("name", slow_but(BACKBONES, QUICK))
+@pytest.mark.parametrize("name", slow_but(NETWORKS, QUICK))
 def test_cut_network_gives_the_outputs_and_gradients_of_the_whole(name, photos):
     model = build_classifier(name)
     top = split_for_training(model, layers=3)
@@ -121,7 +121,7 @@ def test_batch_norm_keeps_its_pretrained_statistics_while_the_last_layers_train(
         np.testing.assert_array_equal(before, now)
 
 
-@pytest.mark.parametrize("name", slow_but(BACKBONES, QUICK))
+@pytest.mark.parametrize("name", slow_but(NETWORKS, QUICK))
 def test_a_backbone_is_cached_trained_for_a_step_saved_and_read_back_to_the_bit(name, photos, tmp_path):
     files = [tmp_path / f"{number}.png" for number in range(len(photos))]
     for photo, file in zip(photos, files, strict=True):
@@ -218,8 +218,7 @@ def test_the_docs_tell_which_weights_there_are_for_each_backbone(root):
     )
     packaged = {path.removesuffix("-bundled.weights.h5") for path in bundled_files(root)}
     assert [(name, weights.split(", ")) for name, weights in rows] == [
-        (name, ["bundled"] * (name in packaged) + ["imagenet"] * hasattr(keras.applications, name))
-        for name in BACKBONES
+        (name, ["bundled"] * (name in packaged) + ["imagenet"] * hasattr(keras.applications, name)) for name in NETWORKS
     ]
 
 

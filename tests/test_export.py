@@ -28,7 +28,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.evaluated import read_evaluation
 from stages.lib.core.hashes import hash_file
 from stages.lib.core.params import load_params
-from stages.lib.core.registry import BACKBONES
+from stages.lib.core.registry import NETWORKS
 from stages.lib.core.shrinking import shrink
 from stages.lib.exporting import conversion, exported
 from stages.lib.exporting.about import About, describe
@@ -49,7 +49,7 @@ CLOSE = {"onnx": 1e-5, "tflite": 1e-5, "tflite_float16": 2e-3}  # probabilities 
 # one but MobileNetV3Large, whose last maps are 1e-11 where nothing has trained it: too small for float16
 WHOLE_BACKBONES = ["VGG16", "ConvNeXtTiny", "EfficientNetLite0", "EfficientNetLite1", "EfficientNetLite2"]
 if os.environ.get("EXPORT_BACKBONES") == "all":
-    WHOLE_BACKBONES = [name for name in BACKBONES if name != "MobileNetV3Large"]
+    WHOLE_BACKBONES = [name for name in NETWORKS if name != "MobileNetV3Large"]
 each_format = pytest.mark.parametrize("name", FILES)
 
 
@@ -167,7 +167,7 @@ def beginning_of(name: str) -> keras.Model:
     return put_head_on(keras.Model(backbone.input, first.output))
 
 
-@pytest.mark.parametrize("name", slow_but(BACKBONES, "VGG16", "EfficientNetV2B0"))
+@pytest.mark.parametrize("name", slow_but(NETWORKS, "VGG16", "EfficientNetV2B0"))
 def test_a_backbone_takes_its_preprocessing_along(tmp_path, name):
     """The means that VGG16 and EfficientNet take off once became further inputs of the ONNX network."""
     check_that_all_formats_answer_alike(beginning_of(name), tmp_path)

@@ -229,7 +229,7 @@ def test_a_word_that_is_cut_off_or_lies_over_another_is_found():
     charts.plt.close(figure)
 
 
-@pytest.mark.parametrize("backbones", [BACKBONES[:1], list(registry.BACKBONES)[:6]], ids=len)
+@pytest.mark.parametrize("backbones", [BACKBONES[:1], list(registry.NETWORKS)[:6]], ids=len)
 def test_charts_of_many_breeds_are_drawn_without_a_fault(backbones):
     """As far as charts of made-up numbers show; those of the stages are looked at, too."""
     generator = np.random.default_rng(0)

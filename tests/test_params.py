@@ -4,7 +4,7 @@ import yaml
 from stages.lib.core.errors import UserError
 from stages.lib.core.models import list_families
 from stages.lib.core.params import load_params
-from stages.lib.core.registry import BACKBONES
+from stages.lib.core.registry import NETWORKS
 
 SECTIONS = (
     "seed, data, split, augment, backbones, main_backbone, precision, train_scratch, transfer, finetune, evaluate, "
@@ -45,7 +45,7 @@ WRONG_VALUES = [
     ("backbones", {}, "should be a section with one network or more, each under a name"),
     ("backbones", ["VGG16"], "should be a section with one network or more, each under a name"),
     ("backbones.VGG16", "VGG16", "should be a section with the keys network, weights, image_size, finetune_layers"),
-    ("backbones.VGG16.network", "VGG17", f"should be {', '.join(BACKBONES)}"),
+    ("backbones.VGG16.network", "VGG17", f"should be {', '.join(NETWORKS)}"),
     ("backbones.VGG16.weights", "weights.pt", "should end in .weights.h5"),
     ("backbones.VGG16.image_size", 31, "should be greater than or equal to 32"),
     ("backbones.VGG16.finetune_layers", 0, "should be greater than or equal to 1"),
@@ -191,7 +191,7 @@ def test_a_small_number_is_read_however_dvc_writes_it(path, write_params, writte
     assert load_params(path).finetune.learning_rate == 1e-5
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_each_network_of_the_registry_may_be_named(path, write_params, name):
     write_params(path, **{"backbones.VGG16.network": name})
     assert load_params(path).backbones["VGG16"].network == name

@@ -17,7 +17,7 @@ from conftest import slow_but
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError
-from stages.lib.core.registry import BACKBONES
+from stages.lib.core.registry import NETWORKS
 from stages.sources import bundled_weights, efficientnet_lite_weights, imagenet_weights
 from stages.sources.packages import read_packaged_file
 
@@ -116,7 +116,7 @@ def test_imagenet_weights_are_written_as_keras_gives_them(project, monkeypatch):
         asked.append((include_top, weights))
         return keras.applications.VGG16(include_top=include_top, weights=None)
 
-    monkeypatch.setitem(BACKBONES, "VGG16", SimpleNamespace(build=build))
+    monkeypatch.setitem(NETWORKS, "VGG16", SimpleNamespace(build=build))
     keras.utils.set_random_seed(5)
     imagenet_weights.main()
     keras.utils.set_random_seed(5)

@@ -9,7 +9,7 @@ from stages.lib.backbones.build import write_weights
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.models import parse_choices
-from stages.lib.core.registry import BACKBONES, OF_KERAS
+from stages.lib.core.registry import NETWORKS, OF_KERAS
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     (name,) = parse_choices(__doc__, network=OF_KERAS)
     target = paths.WEIGHTS / f"{name}-imagenet.weights.h5"
     try:
-        network = BACKBONES[name].build(include_top=False, weights="imagenet")
+        network = NETWORKS[name].build(include_top=False, weights="imagenet")
     except Exception as error:  # Keras raises a bare Exception where a download fails
         raise UserError(
             f"Keras could not fetch the ImageNet weights of {name}: {error}\n"

@@ -8,7 +8,7 @@ import keras
 
 from stages.lib.core.errors import UserError
 from stages.lib.core.outputs import whole_file
-from stages.lib.core.registry import BACKBONES
+from stages.lib.core.registry import NETWORKS
 
 
 def build_backbone(name: str, image_size: int, weights: Path | None = None) -> keras.Model:
@@ -20,8 +20,8 @@ def build_backbone(name: str, image_size: int, weights: Path | None = None) -> k
     Raises `UserError` where the file does not fit the network.
     """
     photo = keras.Input((image_size, image_size, 3), name="photo")
-    family = BACKBONES[name]
-    backbone = family.build(include_top=False, weights=None, input_tensor=family.preprocess(photo))
+    entry = NETWORKS[name]
+    backbone = entry.build(include_top=False, weights=None, input_tensor=entry.preprocess(photo))
     if weights is not None:
         try:
             backbone.load_weights(weights)

@@ -12,7 +12,7 @@ from pydantic import Field
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError
 from stages.lib.core.models import NAME, SCRATCH_FAMILY, list_families
-from stages.lib.core.registry import BACKBONES
+from stages.lib.core.registry import NETWORKS
 
 
 def _no_truth_value(value: Any) -> Any:
@@ -36,8 +36,8 @@ def _name_of_a_backbone(value: str) -> str:
 
 
 def _known_network(value: str) -> str:
-    if value not in BACKBONES:
-        raise ValueError(f"should be {', '.join(BACKBONES)}")
+    if value not in NETWORKS:
+        raise ValueError(f"should be {', '.join(NETWORKS)}")
     return value
 
 
