@@ -11,7 +11,7 @@ Makes   metrics/evaluate.json: all scores of each model, which is best, what to 
 Removes the files of models whose backbone was taken off params.yaml
 Alone   python -m stages.evaluate
 Fits    a temperature and a confidence threshold for each model, and chooses the best one, on val alone
-Cost    4 s, without TensorFlow
+Cost    3 s, without TensorFlow
 """
 
 import json

@@ -6,7 +6,7 @@ Makes   models/exported/best.onnx, best.tflite and best-float16.tflite;
         metrics/export.json: how far their probabilities are from Keras', and the share of equal answers
 Alone   python -m stages.export
 Fails   where an exported model gives another answer than Keras' to any photo, and it was no tie
-Cost    3 s, without TensorFlow
+Cost    1 s, without TensorFlow
 """
 
 import json

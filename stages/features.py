@@ -7,8 +7,8 @@ Makes   data/features/<backbone>/{plain,augmented}/{train,val}.npy: pooled featu
         data/activations/<backbone>/{train,val}.npy: of the same pictures, the activations below the first layer that
         finetune trains, float16, with {train,val}.csv; metrics/costs/features/<backbone>.json
 Alone   python -m stages.features VGG16, or another of `backbones`
-Cost    50 s for 3,140 pictures at 128 px on 2 cores, in bfloat16; `compute` in params.yaml spreads it over several
-        machines
+Cost    86 s for 3,140 pictures in VGG16 at 128 px or EfficientNetLite2 at 260, on 2 cores, in bfloat16; `compute` in
+        params.yaml spreads it over several machines
 """
 
 import math

@@ -5,7 +5,7 @@ Reads   metrics/{evaluate,data_size,label_errors}.json, metrics/costs/{evaluate.
 Makes   plots/report.html and plots/costs.png, which tell seconds and so differ from run to run; the other pictures
         under plots
 Alone   python -m stages.report
-Cost    8 s, without TensorFlow
+Cost    11 s, without TensorFlow
 """
 
 import json

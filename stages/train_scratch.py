@@ -4,7 +4,7 @@ Reads   data/prepared/{train,val}, data/augmented/<variant>
 Makes   models/scratch_<variant>.keras, plots/history/scratch_<variant>.csv, metrics/scratch_<variant>.json,
         metrics/costs/training/scratch_<variant>.json
 Alone   python -m stages.train_scratch plain, or augmented
-Cost    40 s for 600 steps of 32 at 128 px on 2 cores, in bfloat16
+Cost    50 s for 600 steps of 32 at 128 px on 2 cores, in bfloat16
 """
 
 from stages.lib.core import paths
