@@ -187,8 +187,6 @@ def write_answers(families: dict[str, tuple[str, ...]]) -> None:
         write_models(folder, {model: {**about, "sha256": f"of {model}"} for model in models})
         timed = {"milliseconds_batch_1": 2.0, "milliseconds_batch_32": 1.0}
         write_json(paths.PREDICTION_COSTS / f"{family}.json", dict.fromkeys(models, timed))
-        if family != "scratch":
-            write_json(paths.FEATURE_COSTS / f"{family}.json", {"seconds": 5.0})
         for model in models:
             write_json(paths.TRAINING_COSTS / f"{model}.json", {"training_seconds": 3.0})
             write_csv(

@@ -87,6 +87,7 @@ def test_what_a_killed_stage_left_half_done_costs_no_model(project, contents):
 
 def test_some_files_may_be_gone_already(project):
     (project / "models/A_finetune.keras").unlink()
+    (project / "metrics/costs/features/A.json").unlink()
     for file in (project / "data/features/A").rglob("*.*"):
         file.unlink()
     assert remove_leftovers(list_families(["A-2"])) == ["A"]

@@ -4,17 +4,18 @@ import shutil
 from collections.abc import Iterable
 
 from stages.lib.core import paths
-from stages.lib.core.models import NAME, list_families
+from stages.lib.core.models import VARIANTS, list_families, transfer_model
 
 
 def remove_leftovers(families: Iterable[str]) -> list[str]:
-    """Remove the files of each backbone whose features were made once and that is none of ``families``; return names.
+    """Remove the files of each backbone on which a model was trained and that is none of ``families``; return names.
 
-    DVC keeps in its cache what stages made; it would leave the files themselves in folders that other stages read. The
-    seconds that features took are the first of them, and in Git, so that they are in each checkout.
+    DVC keeps in its cache what stages made; it would leave the files themselves in folders that other stages read. What
+    tells of a backbone are the seconds that a training took: Git has them, so that they are in each checkout.
     """
-    made = sorted(file.stem for file in paths.FEATURE_COSTS.glob("*.json"))
-    gone = [name for name in made if NAME.fullmatch(name) and name not in families]
+    ends = [f"{transfer_model('', variant)}.json" for variant in VARIANTS]
+    trained = {file.name.removesuffix(end) for end in ends for file in paths.TRAINING_COSTS.glob(f"*{end}")}
+    gone = sorted(trained - {*families})
     for name in gone:
         for model in list_families([name])[name]:
             for path in (
