@@ -50,6 +50,7 @@ TABLES = ("classification_report", "confusion", "learning_curves", "reliability"
 OF_THE_BEST = {"explain", "convert"}
 COMPARING = {"evaluate", "report", "export"}
 AFTER_FINETUNE = {f"finetune@{BACKBONE}", f"predictions@{BACKBONE}", *COMPARING}
+GAINS = 0.001  # the learning rate with which finetune's val loss falls here, from 1.43 to 1.24: no start is given back
 FINETUNED = (f"metrics/{FINETUNE}.json", f"plots/history/{FINETUNE}.csv")  # alike only where the trainings were
 SECOND = "VGG16-larger"
 OF_SECOND = {f"{stage}@{SECOND}" for stage in ("features", "finetune", "predictions")}
@@ -582,7 +583,7 @@ def test_a_changed_confidence_level_runs_no_inference_and_dvc_tells_what_it_did(
 
 @pytest.mark.slow
 def test_a_change_to_finetune_trains_finetune_alone(repository, experiment):
-    assert experiment(**{"finetune.learning_rate": 0.01}) == AFTER_FINETUNE
+    assert experiment(**{"finetune.learning_rate": GAINS}) == AFTER_FINETUNE
     metrics = json.loads(repository.dvc("metrics", "diff", "--json").stdout)
     assert set(metrics) == {f"metrics/val/{FINETUNE}.json", f"metrics/test/{FINETUNE}.json"}
     assert metrics[f"metrics/val/{FINETUNE}.json"]["log_loss"]["diff"] != 0
