@@ -1,4 +1,4 @@
-"""Scores of how familiar a photo is, compared: how many photos of other things each notices.
+"""Scores of how familiar a photo is, compared: how many photos of other things each notices, and what a person is told.
 
     python -m benchmarks.unknown KNOWN UNKNOWN [UNKNOWN ...] [--without BREED ...] [--network NETWORK:PIXELS]
 
@@ -25,13 +25,16 @@ from benchmarks.photographs import MAX_PIXELS
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core import paths
 from stages.lib.core.encoding import encode
-from stages.lib.familiarity.conformal import find_threshold, is_unknown
+from stages.lib.familiarity.conformal import find_threshold, is_unknown, turned_away_interval
+from stages.lib.familiarity.leave_out import Photos, leave_breeds_out, score_known, summarise
 from stages.lib.familiarity.scores import breed_means, familiarity, find_nearest, normalise
 from stages.lib.images.photos import is_clutter, read_photo, to_square
 from stages.lib.networks.classifiers import pool
 
 TEST, VAL = 0.25, 0.1  # shares of the photos
+SEEDS = (1, 2, 3)
 TURNED_AWAY = 0.05  # share of known photos
+LEVEL = 0.95  # of intervals
 PRINCIPAL = 512  # dimensions that ViM leaves to the classifier, at most
 BATCH_SIZE = 32
 Scores = dict[str, np.ndarray]  # for each score (n,), higher is more familiar
@@ -111,12 +114,17 @@ def fit_scores(features: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray
     return score
 
 
+def split(labels: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+    """The places of the photos that train, that are val, and that test."""
+    rest, test = train_test_split(np.arange(len(labels)), test_size=TEST, stratify=labels, random_state=seed)
+    return *train_test_split(rest, test_size=VAL / (1 - TEST), stratify=labels[rest], random_state=seed), test
+
+
 def compare(features: np.ndarray, labels: np.ndarray, others: dict[str, np.ndarray]) -> pd.DataFrame:
     """One row a seed, a set of ``others`` and a score: auc, and which share of test and of the set is turned away."""
     rows = []
-    for seed in (1, 2, 3):
-        rest, test = train_test_split(np.arange(len(labels)), test_size=TEST, stratify=labels, random_state=seed)
-        train, val = train_test_split(rest, test_size=VAL / (1 - TEST), stratify=labels[rest], random_state=seed)
+    for seed in SEEDS:
+        train, val, test = split(labels, seed)
         score = fit_scores(features[train], labels[train])
         on_val, on_test = score(features[val]), score(features[test])
         for name, asked in others.items():
@@ -128,8 +136,33 @@ def compare(features: np.ndarray, labels: np.ndarray, others: dict[str, np.ndarr
     return pd.DataFrame(rows, columns=["unknown", "score", "auc", "test turned away", "unknown turned away"])
 
 
+def tell(features: np.ndarray, breeds: np.ndarray, others: dict[str, np.ndarray]) -> pd.DataFrame:
+    """One row a seed: what breeds left out in turn tell, and what is so, with a threshold by val and train.
+
+    ``told_*`` are `summarise`'s; ``due_*`` is the interval of the share of test that may be turned away; the rest are
+    the shares of test and of each of ``others`` that are.
+    """
+    rows, names = [], sorted({*breeds.tolist()})
+    for seed in SEEDS:
+        train, val, test = split(encode(breeds, names), seed)
+        known, asked = (Photos(features[which], breeds[which]) for which in (train, val))
+        groups = np.arange(len(train))
+        told = summarise(leave_breeds_out(known, asked, groups, TURNED_AWAY, LEVEL, seed), LEVEL, seed)
+        scores = score_known(known, asked, names, groups)
+        threshold, due = find_threshold(scores, TURNED_AWAY), turned_away_interval(len(scores), TURNED_AWAY, LEVEL)
+        means = breed_means(known.features, encode(known.breeds, names))
+        so = {
+            name: is_unknown(familiarity(means, each), threshold).mean()
+            for name, each in {"test": features[test], **others}.items()
+        }
+        rows.append(
+            {f"told_{name}": value for name, value in told.items()} | {"due_low": due[0], "due_high": due[1]} | so
+        )
+    return pd.DataFrame(rows, index=pd.Index(SEEDS, name="seed"))
+
+
 def main() -> None:
-    """Print, for each unknown folder and score, mean and standard deviation over the seeds."""
+    """Print, for each unknown folder and score, mean and standard deviation over the seeds; then `tell`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.unknown", description=__doc__.splitlines()[0])
     parser.add_argument("known", type=Path, help="folder with one sub-folder a breed")
     parser.add_argument("unknown", type=Path, nargs="+", help="folder of anything else")
@@ -142,8 +175,10 @@ def main() -> None:
     files = [file for file in list_photos(arguments.known, []) if file.parent != arguments.known]
     breeds = [file.parent.name for file in files]
     others = {each.name: run_network(network, list_photos(each, arguments.without)) for each in arguments.unknown}
-    table = compare(run_network(network, files), encode(breeds, sorted({*breeds})), others)
+    features = run_network(network, files)
+    table = compare(features, encode(breeds, sorted({*breeds})), others)
     print(table.groupby(["unknown", "score"], sort=False).agg(["mean", "std"]).round(4).to_string())
+    print(tell(features, np.array(breeds), others).round(4).T.to_string())
 
 
 if __name__ == "__main__":

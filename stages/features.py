@@ -47,6 +47,12 @@ def run_frozen(model: keras.Model, files: list[Path]) -> Iterator[tuple[np.ndarr
         yield inner.astype(np.float16), pooled.astype(np.float32)
 
 
+def below_and_pooled(backbone: keras.Model, layers: int) -> keras.Model:
+    """``backbone`` with two outputs: the activations below its last ``layers`` layers, and its pooled features."""
+    cut = cut_below(backbone, last_layers(backbone.layers, layers))
+    return keras.Model(backbone.input, [cut.output, pool(backbone.output)])
+
+
 def write_frozen(
     batches: Iterator[tuple[np.ndarray, np.ndarray]], count: int, activations_file: Path, features_file: Path, what: str
 ) -> None:
@@ -77,9 +83,7 @@ def main() -> None:
     val_files, val_breeds = find_pictures(paths.PREPARED / "val")
 
     backbone = build_backbone(settings.network, settings.image_size, Path(settings.weights))
-    cut = cut_below(backbone, last_layers(backbone.layers, settings.finetune_layers))
-    model = keras.Model(backbone.input, [cut.output, pool(backbone.output)])
-
+    model = below_and_pooled(backbone, settings.finetune_layers)
     start = time.perf_counter()
     with (
         start_engine(params.compute.engine, params.compute.address) as engine,

@@ -17,8 +17,8 @@ from stages.lib.core.params import load_params
 PHOTOGRAPHS = os.environ.get("DOG_PHOTOGRAPHS")
 LEAST = {  # accuracy on test, a little less than docs/results.md has
     "VGG16_transfer_augmented": 0.92,
-    "VGG16_finetune": 0.90,
-    "EfficientNetLite2_transfer_augmented": 0.97,
+    "VGG16_finetune": 0.91,
+    "EfficientNetLite2_transfer_augmented": 0.975,
     "EfficientNetLite2_finetune": 0.97,
 }
 GIB = 2**30

@@ -1,4 +1,4 @@
-"""The pipeline with one backbone and settings as small as they may be, on photos of blurred noise."""
+"""The pipeline with one backbone and settings as small as they may be, on photos of blurred, tinted noise."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,12 +46,13 @@ MODELS = list_models([BACKBONE])
 
 
 def draw_photos(folder: Path, seed: int) -> None:
-    """Blurred noise, a different one for each photo."""
+    """Blurred noise, a different one for each photo, and a colour for each breed: there is something to learn."""
     generator = np.random.default_rng(seed)
-    for breed in BREEDS:
+    for channel, breed in enumerate(BREEDS):
         (folder / breed).mkdir(parents=True)
         for number in range(PHOTOS_PER_BREED):
             noise = generator.integers(0, 256, (8, 8, 3), np.uint8)
+            noise[..., channel] |= 128
             Image.fromarray(noise).resize((48, 40), Image.Resampling.BICUBIC).save(folder / breed / f"{number:02}.jpg")
 
 

@@ -13,7 +13,7 @@ from stages.lib.core.progress import Progress
 from stages.lib.core.shrinking import shrink
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG"}
-_DECODED_AT_ONCE = 256  # 13 MB at 128 px
+_DECODED_AT_ONCE = 256  # 13 MB at 128 px, and as much for the next ones
 
 
 def find_pictures(*folders: Path) -> tuple[list[Path], list[str]]:
