@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import pandas as pd
 import psutil
 
@@ -31,7 +32,8 @@ from benchmarks.photographs import read_photos, write_copies
 from benchmarks.pipeline import ROOT, alone, bundled, write_params
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core.classifier import Classifier
-from stages.lib.networks.classifiers import head_network, join
+from stages.lib.familiarity.scores import normalise
+from stages.lib.networks.classifiers import head_network, join, with_familiarity
 from stages.lib.networks.model_files import save_classifier
 
 POLL = 0.2  # seconds
@@ -115,8 +117,10 @@ def write_model(folder: Path, breeds: list[str]) -> None:
     keras.utils.set_random_seed(1)
     size = BACKBONE["image_size"]
     backbone = build_backbone(NETWORK, size, folder / BACKBONE["weights"])
-    network = join(backbone, head_network(backbone.output_shape[-1], len(breeds), 512, 0.5))
-    save_classifier(Classifier(network, sorted(breeds), "crop", size), folder / MODEL)
+    channels = backbone.output_shape[-1]
+    network = join(backbone, head_network(channels, len(breeds), 512, 0.5))
+    means = normalise(np.random.default_rng(1).random((len(breeds), channels), np.float32))
+    save_classifier(Classifier(with_familiarity(network, means), sorted(breeds), "crop", size, [0.5]), folder / MODEL)
 
 
 def run_stage(folder: Path, stage: str, nodes: dict[str, int]) -> tuple[float, dict[str, float]]:

@@ -145,10 +145,9 @@ def tell(features: np.ndarray, breeds: np.ndarray, others: dict[str, np.ndarray]
     rows, names = [], sorted({*breeds.tolist()})
     for seed in SEEDS:
         train, val, test = split(encode(breeds, names), seed)
-        known, asked = (Photos(features[which], breeds[which]) for which in (train, val))
-        groups = np.arange(len(train))
-        told = summarise(leave_breeds_out(known, asked, groups, TURNED_AWAY, LEVEL, seed), LEVEL, seed)
-        scores = score_known(known, asked, names, groups)
+        known, asked = (Photos(features[which], breeds[which], which) for which in (train, val))
+        told = summarise(leave_breeds_out(known, asked, TURNED_AWAY, LEVEL, seed), LEVEL, seed)
+        scores = score_known(known, asked)
         threshold, due = find_threshold(scores, TURNED_AWAY), turned_away_interval(len(scores), TURNED_AWAY, LEVEL)
         means = breed_means(known.features, encode(known.breeds, names))
         so = {

@@ -1,9 +1,10 @@
 """A page on which to drop photos and see each one's breeds, for people without a terminal.
 
-It is served to the browsers of this machine alone. It shows the breeds with their probabilities, "not sure" below the
-model's threshold as `stages.predict` does, where the network looked (Grad-CAM; of Keras models), and what the model was
-trained on and scored. Photos are copied to a private folder, and each copy is deleted within ten minutes; the folder
-goes when the page ends.
+It is served to the browsers of this machine alone. It shows the breeds with their probabilities, "none of these breeds"
+and "not sure" as `stages.predict` does, where the network looked (Grad-CAM; of Keras models), which training photos one
+that is none of the breeds is most like (of models on a backbone, where data/features, data/prepared and data/augmented
+are there), and what the model was trained on and scored. Photos are copied to a private folder, and each copy is
+deleted within ten minutes; the folder goes when the page ends.
 
 Reads   the model as `stages.predict` does; metrics/evaluate.json, metrics/prepare.json and dvc.lock for what is known
         of it
@@ -26,6 +27,7 @@ from pathlib import Path
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.evaluated import read_evaluation
 from stages.lib.core.params import load_params
+from stages.lib.serving.page_content import read_alike
 from stages.lib.serving.trained_models import HELP, find_model, load_model
 
 HOST = "127.0.0.1"
@@ -99,7 +101,9 @@ def main() -> int:
         set_environment(Path(uploads))
         from stages.lib.serving.page import make_page, serve  # Gradio reads the environment when it is imported
 
-        page = make_page(load_model(path, evaluation), path, evaluation, params.data.max_pixels, Path(uploads))
+        trained = load_model(path, evaluation, params.evaluate.turned_away)
+        alike = read_alike(trained, params.families)
+        page = make_page(trained, alike, path, evaluation, params.data.max_pixels, Path(uploads))
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         # not raised where a shell has it ignored, as for its jobs in the background
         with contextlib.suppress(KeyboardInterrupt):

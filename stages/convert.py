@@ -3,7 +3,7 @@
 Reads   metrics/evaluate.json: which model is best, and how many views it averages; models/<best>.keras;
         data/prepared/test. evaluate has made every choice by then: nothing is fitted, chosen or scored here, and the
         photos' breeds are not looked at
-Makes   data/converted: the networks, their probabilities of the test photos and Keras', about.json;
+Makes   data/converted: the networks, what they and Keras say of the test photos, about.json;
         metrics/costs/convert.json: size, and milliseconds a photo, which differ from run to run
 Alone   python -m stages.convert
 """
@@ -41,15 +41,15 @@ def main() -> None:
     }
     costs = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **milliseconds_a_photo(network)}}
     with whole_folder(paths.CONVERTED) as folder:
-        np.save(folder / "keras.npy", predict_pictures(network, pictures, "keras")[0])
+        np.savez(folder / "keras.npz", **predict_pictures(network, pictures, "keras"))
         for name, content in converted.items():
             file = folder / FORMATS[name].file
             file.write_bytes(content)
             asked = RUNTIMES[file.suffix](content)
-            np.save(folder / f"{name}.npy", predict_pictures(asked, pictures, name)[0])
+            np.savez(folder / f"{name}.npz", **predict_pictures(asked, pictures, name))
             costs[name] = {"megabytes": round(len(content) / 1e6, 1), **milliseconds_a_photo(asked)}
         about = {"model": best, "keras_sha256": hash_file(source), "views": views}
-        about |= {"breeds": classifier.breeds, "resize": classifier.resize, "prepared_size": classifier.prepared_size}
+        about |= {name: value for name, value in classifier._asdict().items() if name != "network"}
         about |= {"side": classifier.image_size, "photos": name_photos(pictures, TEST)}
         write_json(folder / "about.json", about)
     write_json(paths.COSTS / "convert.json", costs)

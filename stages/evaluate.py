@@ -6,11 +6,12 @@ Makes   metrics/evaluate.json: all scores of each model, which is best, what to 
         metrics/{val,test}/<model>.json: the few of them for `dvc metrics show`;
         metrics/data_size.json: what all training photos gain over half of them, with p values;
         metrics/costs/evaluate.csv: parameters, size, seconds; the only file of this stage that differs from run to run;
-        plots/predictions/<model>.csv,
-        plots/{classification_report,comparisons,confusion,learning_curves,reliability,risk_coverage}.csv
+        plots/predictions/<model>.csv, plots/{classification_report,comparisons,confusion,familiarity,familiarity_roc,
+        learning_curves,reliability,risk_coverage}.csv
 Removes the files of models whose backbone was taken off params.yaml
 Alone   python -m stages.evaluate
-Fits    a temperature and a confidence threshold for each model, and chooses the best one, on val alone
+Fits    a temperature and a confidence threshold for each model, and chooses the best one, on val alone; from which
+        familiarity on a photo is known, by val and train
 Cost    3 s, without TensorFlow
 """
 
@@ -24,7 +25,7 @@ from stages.lib.core import paths
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.leftovers import remove_leftovers
-from stages.lib.core.models import plan_comparisons
+from stages.lib.core.models import list_scorers, plan_comparisons
 from stages.lib.core.outputs import whole_folder, write_json
 from stages.lib.core.params import Params, load_params
 from stages.lib.core.tables import read_csv, write_csv
@@ -35,6 +36,8 @@ from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.data_size import compare_sizes
 from stages.lib.evaluation.judging import Judged, judge
 from stages.lib.evaluation.tables import join_models, stack, tabulate_predictions
+from stages.lib.familiarity.judging import judge_familiarity, tabulate, trace_curve
+from stages.lib.familiarity.notice import tell_notice
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece"]
@@ -76,10 +79,31 @@ def judge_models(params: Params) -> tuple[dict[str, Judged], list[str]]:
     for model, about in models.items():
         breeds, on_val, on_test = about.pop("breeds"), val.probabilities[model], test.probabilities[model]
         judged[model] = judge(breeds, val.actual, on_val, test.actual, on_test, params.evaluate, params.seed)
+        del about["known_familiarity"]
         judged[model].scores.update(about)
         table = tabulate_predictions(test.photos, test.actual, on_test, breeds)
         write_csv(table, paths.PREDICTION_TABLES / f"{model}.csv")
     return judged, test.photos
+
+
+def judge_unknown(params: Params, scores: dict[str, dict[str, Any]]) -> None:
+    """Add to each model's ``scores`` what it calls none of its breeds; write plots/familiarity{,_roc}.csv."""
+    families, settings = params.families, params.evaluate
+    asked = {split: read_predictions(families, split) for split in ("test", "unknown")}
+    tables = {}
+    for model, about in read_models(families).items():
+        known, (of_test, of_unknown) = about["known_familiarity"], (each.familiarity[model] for each in asked.values())
+        scores[model] |= judge_familiarity(known, of_test, of_unknown, settings.turned_away, settings.confidence_level)
+        for split, found in asked.items():
+            answers = tabulate_predictions(found.photos, found.actual, found.probabilities[model], about["breeds"])
+            photos = answers[["photo", "predicted", "confidence"]]
+            tables[model, split] = tabulate(photos, found.familiarity[model], known, settings.turned_away)
+    curves = {
+        name: trace_curve(*(each.familiarity[model] for each in asked.values()))
+        for name, model in list_scorers(families).items()
+    }
+    write_csv(stack(tables, ["model", "split"]), paths.PLOTS / "familiarity.csv")
+    write_csv(stack(curves, ["model"]), paths.PLOTS / "familiarity_roc.csv")
 
 
 def main() -> None:
@@ -88,6 +112,7 @@ def main() -> None:
     families, settings, source = params.families, params.evaluate, params.data.source
     judged, photos = judge_models(params)
     scores = {model: found.scores for model, found in judged.items()}
+    judge_unknown(params, scores)
     best = best_on_val({model: found.val_scores for model, found in judged.items()})
     right = {model: found.right for model, found in judged.items()}
     comparisons = compare_models(right, plan_comparisons(families, best), settings.confidence_level)
@@ -97,6 +122,8 @@ def main() -> None:
     costs = read_costs(families, scores)
 
     chosen = {"best": best, "best_sha256": scores[best]["sha256"], "views": settings.views}
+    chosen["best_backbone"] = next((name for name in params.backbones if best in families[name]), None)
+    chosen["turned_away"] = settings.turned_away
     about_test = {"test_photos": len(photos), "drawn": is_drawn(source), "caveats": caveats}
     write_json(paths.EVALUATION, {**scores, **chosen, **about_test})
     write_headlines("val", {model: found.val_scores for model, found in judged.items()})
@@ -111,6 +138,8 @@ def main() -> None:
     subject = describe_test(len(photos), source, photos)
     cost: dict[Any, float] = costs.set_index("model").loc[best].to_dict()
     print(answer_in_a_sentence(best, scores[best], cost, comparisons, subject, settings.confidence_level), *caveats)
+    asked, level = settings.turned_away, settings.confidence_level
+    print(tell_notice(best, scores[best], subject, params.data.unknown, asked, level))
     for name in remove_leftovers(families):
         print(f"removed the files of {name}, which is no backbone of params.yaml any more")
 

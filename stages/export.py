@@ -1,9 +1,9 @@
-"""Put breeds and threshold into the converted networks, and make sure that they answer as Keras' does.
+"""Put breeds and thresholds into the converted networks, and make sure that they answer as Keras' does.
 
-Reads   data/converted: the networks and what they say of the test photos; metrics/evaluate.json: the threshold of the
-        best model for "not sure"
+Reads   data/converted: the networks and what they say of the test photos; metrics/evaluate.json: the thresholds of the
+        best model for "not sure" and "none of these breeds"
 Makes   models/exported/best.onnx, best.tflite and best-float16.tflite;
-        metrics/export.json: how far their probabilities are from Keras', and the share of equal answers
+        metrics/export.json: how far their numbers are from Keras', and the share of equal answers
 Alone   python -m stages.export
 Fails   where an exported model gives another answer than Keras' to any photo, and it was no tie
 Cost    1 s, without TensorFlow
@@ -25,25 +25,26 @@ from stages.lib.exporting.parity import compare, tell_difference
 def main() -> None:
     """Run the stage."""
     evaluation = read_evaluation()
-    threshold = evaluation[find_best(evaluation)]["threshold"]
+    thresholds = {name: evaluation[find_best(evaluation)][name] for name in ("threshold", "familiarity_threshold")}
     known = json.loads((paths.CONVERTED / "about.json").read_text(encoding="utf-8"))
     photos, breeds = known.pop("photos"), known["breeds"]
     description = describe(known.pop("side"), breeds, known["resize"], known["prepared_size"], known["views"])
-    about = About(**known, description=description, threshold=threshold)
-    expected = np.load(paths.CONVERTED / "keras.npy", allow_pickle=False)
+    about = About(**known, description=description, **thresholds)
+    expected = np.load(paths.CONVERTED / "keras.npz", allow_pickle=False)
     found, complaints = {}, []
     with whole_folder(paths.EXPORTED, len(FORMATS)) as folder:
         for name, (file, tie) in FORMATS.items():
             path = folder / file
             path.write_bytes(LABELLERS[path.suffix]((paths.CONVERTED / file).read_bytes(), about))
             load_exported(path)  # which would say what is wrong with it
-            answers = np.load(paths.CONVERTED / f"{name}.npy", allow_pickle=False)
-            parity = compare(expected, answers, threshold, tie)
+            answers = np.load(paths.CONVERTED / f"{name}.npz", allow_pickle=False)
+            parity = compare(expected, answers, **thresholds, tie=tie)
             found[name] = {
                 "largest_difference": float(f"{parity.largest_difference:.3g}"),
+                "largest_difference_of_familiarity": float(f"{parity.largest_difference_of_familiarity:.3g}"),
                 "equal_answers": round(parity.equal_answers, 6),
             }
-            complaints += [tell_difference(file, photos[i], breeds, expected[i], answers[i]) for i in parity.differing]
+            complaints += [tell_difference(file, photos, breeds, expected, answers, i) for i in parity.differing]
         if complaints:
             raise UserError("\n".join(["an exported model must answer as Keras' does:", *complaints]))
     tested = {"model": about.model, "views": about.views, "test_photos": len(photos)}

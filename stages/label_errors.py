@@ -17,24 +17,20 @@ from stages.lib.core.errors import run
 from stages.lib.core.outputs import write_json
 from stages.lib.core.params import load_params
 from stages.lib.core.tables import write_csv
-from stages.lib.datasets.features import FeatureRows, read_rows
+from stages.lib.datasets.features import read_photos
 from stages.lib.labels.label_errors import COLUMNS, FOLDS, can_be_judged, find_suspicious, out_of_fold_probabilities
-
-
-def list_photos(rows: FeatureRows, split: str) -> pd.DataFrame:
-    """One row a photo: photo, as the manifest names it, split and labelled, its breed."""
-    photos = [photo.removeprefix(f"{split}/").removesuffix(".png") for photo in rows.photos]
-    return pd.DataFrame({"photo": photos, "split": split, "labelled": rows.breeds})
 
 
 def main() -> None:
     """Run the stage."""
     params = load_params()
-    rows = {split: read_rows(params.main_backbone, "plain", split) for split in ("train", "val")}
-    photos = pd.concat([list_photos(of_split, split) for split, of_split in rows.items()], ignore_index=True)
-    features = np.concatenate([of_split.features[:] for of_split in rows.values()])
-    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
-    groups = photos["photo"].map(manifest.set_index("file")["group"]).astype(int).to_numpy()
+    read = {split: read_photos(params.main_backbone, "plain", split) for split in ("train", "val")}
+    tables = [
+        pd.DataFrame({"photo": found.photos, "split": split, "labelled": found.breeds}) for split, found in read.items()
+    ]
+    photos = pd.concat(tables, ignore_index=True)
+    features = np.concatenate([found.features for found in read.values()])
+    groups = np.concatenate([found.groups for found in read.values()])
     breeds = sorted(photos["labelled"].unique())
     labels = encode(photos["labelled"], breeds)
 

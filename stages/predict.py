@@ -1,10 +1,11 @@
 """Tell the breed of photos: each one's breeds with their probabilities, best first; of many breeds, the best 5.
 
-Where the highest probability is below the model's threshold, it says "not sure", and lists the breeds all the same. The
+Where a photo is less familiar than all but a share of `evaluate.turned_away` of known photos, it says "none of these
+breeds"; where the highest probability is below the model's threshold, "not sure". It lists the breeds all the same. The
 threshold is what evaluate found on val for `evaluate.target_accuracy`; a model from elsewhere has none.
 
 Reads   models/<best>.keras, where metrics/evaluate.json says which is best, or the model that is asked for; and from
-        metrics/evaluate.json the model's threshold. An exported model, .onnx or .tflite, has its threshold inside
+        metrics/evaluate.json the model's thresholds. An exported model, .onnx or .tflite, has its thresholds inside
 Run     python -m stages.predict PHOTO_OR_FOLDER ... [--model MODEL] [--json]
 
 Photos are told as they are answered. Exit code 0 where every photo could be read, 1 where something could not (the
@@ -28,7 +29,7 @@ from stages.lib.core.params import load_params
 from stages.lib.core.progress import Progress
 from stages.lib.engines.engine import Engine, start_engine
 from stages.lib.serving.answers import Fault, answer_in_batches, list_files
-from stages.lib.serving.trained_models import HELP, Threshold, find_model, load_model
+from stages.lib.serving.trained_models import HELP, NONE_OF_THESE, Threshold, Trained, find_model, load_model
 
 BAR = 20  # characters
 PRINTED = 10  # breeds, if there are no more
@@ -46,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def predict(
-    classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None, engine: Engine
+    trained: Trained, files: list[Path], max_pixels: int, engine: Engine
 ) -> Iterator[tuple[list[dict[str, Any]], list[Fault]]]:
     """Answer ``files`` batch by batch: the `answer` to each photo, and the files that are no photos.
 
@@ -56,13 +57,15 @@ def predict(
     Raises `UserError` as `Engine` does.
     """
 
+    familiarity, threshold = trained.familiarity, trained.threshold
+
     def ask(classifier: Classifier, files: list[Path]) -> Iterator[tuple[list[dict[str, Any]], list[Fault]]]:
-        for batch in answer_in_batches(classifier, files, max_pixels, threshold, BATCH_SIZE):
+        for batch in answer_in_batches(classifier, files, max_pixels, familiarity, threshold, BATCH_SIZE):
             yield batch.answers, batch.faults  # without its pictures, which may come from another machine
 
     quiet = len(files) <= BATCH_SIZE or sys.stdout.isatty()
     with Progress(desc="predict", total=len(files), unit="photo", disable=quiet) as bar:
-        for answers, faults in engine.batches(classifier, ask, [files], BATCH_SIZE):
+        for answers, faults in engine.batches(trained.classifier, ask, [files], BATCH_SIZE):
             yield answers, faults
             bar.update(len(answers) + len(faults))
 
@@ -71,7 +74,9 @@ def print_answers(answers: list[dict[str, Any]], threshold: Threshold | None) ->
     """Print each photo's breeds with bars: all of `PRINTED` at most, of more the `BEST` and how many are left."""
     for answer in answers:
         print(answer["photo"])
-        if threshold is not None and answer["sure"] is False:
+        if answer["unknown"]:
+            print(f"  {NONE_OF_THESE}")
+        elif threshold is not None and answer["sure"] is False:
             print(f"  {threshold.in_words()}")
         breeds = answer["breeds"]
         printed = breeds if len(breeds) <= PRINTED else breeds[:BEST]
@@ -112,10 +117,10 @@ def answer_all(arguments: argparse.Namespace) -> list[Fault]:
     files = list_files(arguments.photos)
     evaluation = read_evaluation()
     path = find_model(arguments.model, evaluation, params.models)
-    trained = load_model(path, evaluation)
+    trained = load_model(path, evaluation, params.evaluate.turned_away)
     printed, faults = JsonList(), []
     with start_engine(params.compute.engine, params.compute.address) as engine:
-        for answers, refused in predict(trained.classifier, files, params.data.max_pixels, trained.threshold, engine):
+        for answers, refused in predict(trained, files, params.data.max_pixels, engine):
             faults += refused
             if arguments.json:
                 printed.print(answers)

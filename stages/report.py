@@ -1,7 +1,7 @@
 """Draw all charts and write the report, from what the other stages wrote.
 
-Reads   metrics/{evaluate,data_size,label_errors}.json, metrics/costs/{evaluate.csv,features}, the tables under plots,
-        data/explained; pictures of data/prepared and data/augmented
+Reads   metrics/{evaluate,data_size,label_errors}.json, metrics/leave_breeds_out, metrics/costs/{evaluate.csv,features},
+        the tables under plots, data/explained; pictures of data/prepared, data/prepared_unknown and data/augmented
 Makes   plots/report.html and plots/costs.png, which tell seconds and so differ from run to run; the other pictures
         under plots
 Alone   python -m stages.report
@@ -13,6 +13,7 @@ import json
 from stages.lib.core import paths
 from stages.lib.core.errors import run
 from stages.lib.core.evaluated import find_best, read_evaluation
+from stages.lib.core.models import list_scorers
 from stages.lib.core.params import load_params
 from stages.lib.core.tables import read_csv
 from stages.lib.evaluation.answer import answer_in_a_sentence
@@ -36,12 +37,14 @@ def main() -> None:
     predictions = {model: read_csv(paths.PREDICTION_TABLES / f"{model}.csv") for model in scores}
     report, comparisons = (read_csv(paths.PLOTS / f"{name}.csv") for name in ("classification_report", "comparisons"))
     costs = sections.costs(read_csv(paths.COSTS / "evaluate.csv"), params.backbones)
+    familiarity = read_csv(paths.PLOTS / "familiarity.csv")
     subject = describe_test(evaluation["test_photos"], params.data.source, predictions[best]["photo"].tolist())
 
     drawings.draw_photos(read_csv(paths.PLOTS / "class_balance.csv"))
     drawings.draw_matrices(predictions, report["breed"].unique().tolist(), subject)
     drawings.draw_results(scores, report, families, level, subject)
     drawings.draw_costs(scores, costs["costs"], families, best, level, subject)
+    drawings.draw_familiarity(familiarity, list_scorers(families), scores, subject)
     drawings.draw_data_size(read_csv(paths.PLOTS / "data_size.csv"), data_size["val_photos"])
     content = {
         "answer": answer_in_a_sentence(best, scores[best], costs["costs"][best], comparisons, subject, level),
@@ -51,6 +54,7 @@ def main() -> None:
         **costs,
         **sections.results(scores, comparisons, report, best),
         **sections.photos(predictions[best]),
+        **sections.unknown(scores, familiarity, best, params, subject),
         "data_size_answer": in_words(data_size, level),
         **sections.suspicious_labels(read_csv(paths.PLOTS / "suspicious_labels.csv"), label_errors),
     }

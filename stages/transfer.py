@@ -1,8 +1,10 @@
 """Train a head on the pooled features of a frozen backbone, without or with augmentation.
 
-Reads   data/features/<backbone>/<variant>, data/features/<backbone>/backbone.keras
-Makes   of the model <backbone>_transfer_<variant> models/<model>.keras (backbone and head, photo in, probabilities
-        out), plots/history/<model>.csv, metrics/<model>.json, metrics/costs/training/<model>.json
+Reads   data/features/<backbone>/<variant>, which row shows which photo from the names in data/prepared/{train,val} and
+        data/augmented/<variant>, and from data/prepared/manifest.csv which photos are near duplicates;
+        data/features/<backbone>/backbone.keras
+Makes   of the model <backbone>_transfer_<variant> models/<model>.keras (backbone and head; photo in, probabilities and
+        familiarity out), plots/history/<model>.csv, metrics/<model>.json, metrics/costs/training/<model>.json
 Alone   python -m stages.transfer VGG16 plain, or another of `backbones`, or augmented
 Cost    13 s on 2 cores, of which training takes 4 to 7
 """
@@ -14,8 +16,11 @@ from stages.lib.core.errors import run
 from stages.lib.core.models import VARIANTS, parse_choices, transfer_model
 from stages.lib.core.params import load_params
 from stages.lib.datasets.batches import training_batches, validation_batches
-from stages.lib.datasets.features import read_features
-from stages.lib.networks.classifiers import head_network, join
+from stages.lib.datasets.features import read_features, read_photos
+from stages.lib.familiarity.conformal import keep_scores
+from stages.lib.familiarity.leave_out import Photos, score_known
+from stages.lib.familiarity.scores import breed_means
+from stages.lib.networks.classifiers import head_network, join, with_familiarity
 from stages.lib.networks.model_files import load_network
 from stages.lib.networks.precision import set_precision
 from stages.lib.training.devices import all_devices
@@ -42,8 +47,14 @@ def main() -> None:
         training = training_batches(features, encode(breeds, names), len(names), settings, params.seed)
         validation = validation_batches(val_features, encode(val_breeds, names), len(names), settings.batch_size)
         trained = train(head, training, validation, settings, what=name)
-    network = join(load_network(folder / "backbone.keras"), head)
-    write_results(name, Classifier(network, names, params.data.resize, params.data.image_size), trained, policy)
+
+    read = (read_photos(backbone, variant, split) for split in ("train", "val"))
+    photos, val_photos = (Photos(each.features, each.breeds, each.groups) for each in read)
+    means = breed_means(photos.features, encode(photos.breeds, names))
+    known = keep_scores(score_known(photos, val_photos))
+    network = with_familiarity(join(load_network(folder / "backbone.keras"), head), means)
+    classifier = Classifier(network, names, params.data.resize, params.data.image_size, known)
+    write_results(name, classifier, trained, policy)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ def remove_leftovers(families: Iterable[str]) -> list[str]:
                 path.unlink(missing_ok=True)
             for checkpoint in paths.CHECKPOINTS.glob(f"{model}-*.npz"):
                 checkpoint.unlink()
-        for costs in (paths.FEATURE_COSTS, paths.PREDICTION_COSTS):
-            (costs / f"{name}.json").unlink(missing_ok=True)
+        for folder in (paths.FEATURE_COSTS, paths.PREDICTION_COSTS, paths.LEFT_OUT):
+            (folder / f"{name}.json").unlink(missing_ok=True)
+        (paths.LEFT_OUT_TABLES / f"{name}.csv").unlink(missing_ok=True)
         for data in (paths.FEATURES, paths.ACTIVATIONS, paths.PREDICTIONS):
             shutil.rmtree(data / name, ignore_errors=True)
     return gone

@@ -28,6 +28,15 @@ def finetune_model(backbone: str) -> str:
     return f"{backbone}_finetune"
 
 
+def list_scorers(families: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """What tells how familiar photos are, and for each a model that has it: each CNN from scratch, and each backbone.
+
+    The models on a backbone have the same familiarity, as it is that of the frozen network.
+    """
+    scratch = {model: model for model in families[SCRATCH_FAMILY]}
+    return scratch | {name: models[0] for name, models in families.items() if name != SCRATCH_FAMILY}
+
+
 def plan_comparisons(families: Mapping[str, tuple[str, ...]], best: str) -> list[tuple[str, str, str]]:
     """The pairs of models that are worth a test, as (question, first, second), none twice.
 

@@ -68,6 +68,7 @@ class Data(Section):
     """Where the photos are and how they are read."""
 
     source: Annotated[str, Field(min_length=1)]
+    unknown: Annotated[str, Field(min_length=1)]
     stanford_dogs_breeds: list[str]
     image_size: ImageSize
     resize: Literal["crop", "pad", "squash"]
@@ -146,6 +147,7 @@ class Evaluate(Section):
 
     confidence_level: Annotated[Number, Field(gt=0, lt=1)]
     target_accuracy: Annotated[Number, Field(gt=0, le=1)]
+    turned_away: Annotated[Number, Field(gt=0, lt=1)]
     views: Annotated[int, Field(ge=1, le=2)]
 
 

@@ -7,7 +7,19 @@ import pandas as pd
 from stages.lib.core.outputs import whole_file
 
 # columns that hold no numbers, even where they look so
-WORDS = ("photo", "breed", "split", "model", "actual", "predicted", "first", "second", "labelled", "suggested")
+WORDS = (
+    "photo",
+    "breed",
+    "split",
+    "model",
+    "actual",
+    "predicted",
+    "first",
+    "second",
+    "labelled",
+    "suggested",
+    "passes_for",
+)
 
 
 def write_csv(table: pd.DataFrame, path: Path, float_format: str = "%.6f") -> None:

@@ -26,6 +26,15 @@ def read_features(folder: Path, split: str) -> tuple[Rows, list[str]]:
     return Rows(folder / f"{split}.npy"), breeds
 
 
+class PhotoFeatures(NamedTuple):
+    """A split's photos, without views."""
+
+    photos: list[str]  # as the manifest names them
+    features: np.ndarray  # float32 (photos, channels)
+    breeds: np.ndarray  # str (photos,)
+    groups: np.ndarray  # int (photos,), equal for near duplicates
+
+
 class FeatureRows(NamedTuple):
     """A split's rows, in the order in which the stage `features` ran over the pictures: photos, then their views."""
 
@@ -70,3 +79,16 @@ def read_rows(backbone: str, variant: str, split: str) -> FeatureRows:
     if found != breeds or len(breeds) != len(features) or UNLISTED in photos:
         raise not_alike(backbone, variant)
     return FeatureRows(features, breeds, photos, np.array(is_view))
+
+
+def read_photos(backbone: str, variant: str, split: str) -> PhotoFeatures:
+    """Read the photos of `read_rows`, without views, and from the manifest which are near duplicates.
+
+    Raises `UserError` as `read_rows` does.
+    """
+    rows = read_rows(backbone, variant, split)
+    places = np.flatnonzero(~rows.views)
+    photos = [rows.photos[place].removeprefix(f"{split}/").removesuffix(".png") for place in places]
+    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False).set_index("file")
+    groups = manifest["group"].reindex(photos).astype(int).to_numpy()
+    return PhotoFeatures(photos, rows.features[places], np.array(rows.breeds)[places], groups)

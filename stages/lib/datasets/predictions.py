@@ -1,7 +1,7 @@
-"""What trained models answered about val and test, in data/predictions: a folder a family of models.
+"""What trained models answered about val, test and unknown photos, in data/predictions: a folder a family of models.
 
-``<model>.<split>.npy`` has the probabilities, ``<split>.csv`` the photos and their breeds, ``models.json`` what else
-there is to know of each model.
+``<model>.<split>.npy`` has the probabilities, ``<model>.<split>.familiarity.npy`` how familiar each photo is,
+``<split>.csv`` the photos and their breeds, ``models.json`` what else there is to know of each model.
 """
 
 import json
@@ -17,11 +17,12 @@ from stages.lib.core.outputs import write_json
 
 
 class Predictions(NamedTuple):
-    """What the models answered about a split."""
+    """What the models answered about a split, or about unknown photos."""
 
-    photos: list[str]  # as the manifest names them
-    actual: list[str]  # the breed of each
+    photos: list[str]  # as the manifest names them; unknown ones by their place below `data.unknown`
+    actual: list[str]  # the breed of each, which is the sub-folder that it is in; of unknown photos that is no breed
     probabilities: dict[str, np.ndarray]  # of each model, float32 (photos, breeds), in the order of its breeds
+    familiarity: dict[str, np.ndarray]  # of each model, float32 (photos,)
 
 
 def write_predictions(folder: Path, split: str, predictions: Predictions) -> None:
@@ -31,10 +32,11 @@ def write_predictions(folder: Path, split: str, predictions: Predictions) -> Non
     )
     for model, probabilities in predictions.probabilities.items():
         np.save(folder / f"{model}.{split}.npy", probabilities)
+        np.save(folder / f"{model}.{split}.familiarity.npy", predictions.familiarity[model])
 
 
 def write_models(folder: Path, models: dict[str, dict[str, Any]]) -> None:
-    """Write what there is to know of a family's models, ``breeds`` among it, to ``folder``."""
+    """Write what there is to know of a family's models, ``breeds`` and ``known_familiarity`` among it."""
     write_json(folder / "models.json", models)
 
 
@@ -54,10 +56,13 @@ def read_predictions(families: Mapping[str, tuple[str, ...]], split: str) -> Pre
     """
     lists: list[pd.DataFrame] = []
     probabilities: dict[str, np.ndarray] = {}
+    familiarity: dict[str, np.ndarray] = {}
     for family, models in families.items():
         folder = paths.PREDICTIONS / family
         lists.append(pd.read_csv(folder / f"{split}.csv", dtype=str, keep_default_na=False))
-        probabilities |= {model: np.load(folder / f"{model}.{split}.npy", allow_pickle=False) for model in models}
+        for model in models:
+            probabilities[model] = np.load(folder / f"{model}.{split}.npy", allow_pickle=False)
+            familiarity[model] = np.load(folder / f"{model}.{split}.familiarity.npy", allow_pickle=False)
     if not all(found.equals(lists[0]) for found in lists):
         raise ValueError(f"{paths.PREDICTIONS}: the families were asked about other photos of {split}")
-    return Predictions(lists[0]["photo"].tolist(), lists[0]["breed"].tolist(), probabilities)
+    return Predictions(lists[0]["photo"].tolist(), lists[0]["breed"].tolist(), probabilities, familiarity)

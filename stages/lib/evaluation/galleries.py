@@ -1,4 +1,4 @@
-"""Which photos are worth a look: the worst errors, breeds that are taken for each other, right and wrong answers."""
+"""Which photos are worth a look: errors, right answers, breeds taken for each other, what passes for known."""
 
 import pandas as pd
 
@@ -6,6 +6,7 @@ PAIRS = 3  # of breeds
 PHOTOS_A_PAIR = 4  # of each of the two breeds
 WORST = 12
 EXPLAINED = 5  # right answers, and as many wrong ones
+UNFAMILIAR = 6  # unknown photos that pass for known, and as many known ones that are turned away
 
 
 def worst_errors(predictions: pd.DataFrame, count: int = WORST) -> pd.DataFrame:
@@ -53,3 +54,17 @@ def photos_of_pair(predictions: pd.DataFrame, actual: str, other: str, count: in
     recognised = of_breed[of_breed["predicted"] == actual]
     order = [table.sort_values(["confidence", "photo"], ascending=[False, True]) for table in (mistaken, recognised)]
     return pd.concat(order).head(count)
+
+
+def mistaken_familiarity(familiarity: pd.DataFrame, count: int = UNFAMILIAR) -> pd.DataFrame:
+    """Unknown photos that pass for known, the most familiar first, then test photos turned away, the least first.
+
+    ``familiarity`` has the rows of one model in plots/familiarity.csv; ``count`` of each kind are given at most.
+    """
+    let_through = familiarity[(familiarity["split"] == "unknown") & ~familiarity["unknown"]]
+    turned_away = familiarity[(familiarity["split"] == "test") & familiarity["unknown"]]
+    kinds = [
+        table.sort_values(["familiarity", "photo"], ascending=[ascending, True], kind="stable").head(count)
+        for table, ascending in ((let_through, False), (turned_away, True))
+    ]
+    return pd.concat(kinds)

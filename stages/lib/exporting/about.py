@@ -5,8 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
+
 HASH = "sha256"  # the entry that has the hash of all else in the file
-INPUT, OUTPUT = "photo", "probabilities"
+INPUT, OUTPUTS = "photo", (FAMILIARITY, PROBABILITIES)  # in the order of their names, as Keras has them
 
 
 class About(BaseModel):
@@ -21,6 +23,8 @@ class About(BaseModel):
     resize: Literal["crop", "pad", "squash"]  # how photos are made square, see `to_square`
     prepared_size: int  # pixels a side of the squares, before `shrink` takes them to what the network takes
     threshold: float | None  # from which confidence on it is sure, see `is_sure`; None: never
+    familiarity_threshold: float | None  # below it, it is none of the breeds, see `is_unknown`; None: never
+    known_familiarity: list[float]  # of known photos, of which p-values are made, see `p_values`
     views: int  # of a photo, over which the network averages, see `average_views`
 
 
@@ -37,10 +41,13 @@ def describe(side: int, breeds: list[str], resize: str, prepared_size: int, view
     shrunk = "" if side == prepared_size else f" at {prepared_size} pixels, then shrunk to {side}"
     description = (
         f"{INPUT}: float32 (n, {side}, {side}, 3), red-green-blue 0-255, made square by resize={resize}{shrunk}; "
-        f"{OUTPUT}: float32 (n, {len(breeds)}), in the order of breeds; not sure where the highest is below threshold"
+        f"{PROBABILITIES}: float32 (n, {len(breeds)}), in the order of breeds; not sure where the highest is below "
+        f"threshold; {FAMILIARITY}: float32 (n,); none of these breeds where it is below familiarity_threshold"
     )
     if views > 1:
-        description += "; they are means over the photo and its mirror image, which the network makes itself"
+        description += (
+            f"; {PROBABILITIES} are means over the photo and its mirror image, which the network makes itself"
+        )
     return description
 
 

@@ -1,7 +1,7 @@
 """Keras' networks in other formats: ONNX and TensorFlow Lite.
 
 Both take photos under the name "photo", float32 (n, side, side, 3), red-green-blue 0-255, any number at once, and give
-"probabilities", float32 (n, breeds).
+under the names of Keras' outputs what it does, see `with_familiarity`.
 """
 
 import tempfile
@@ -14,22 +14,21 @@ import onnx
 import tensorflow as tf
 from onnx.tools.update_model_dims import update_inputs_outputs_dims
 
-from stages.lib.exporting.about import INPUT, OUTPUT
+from stages.lib.exporting.about import INPUT
 from stages.lib.networks.graphs import for_other_runtimes
 
 OPSET = 15  # Keras' own choice; runtimes from 2021 on know it
 
 
 def _export(network: keras.Model, ending: str, **options: Any) -> bytes:
-    """Have Keras export ``network``, with names for what goes in and out; it insists on the ``ending`` of the file."""
+    """Have Keras export ``network``, with a name for what goes in; it insists on the ``ending`` of the file."""
     plain = for_other_runtimes(network)
-    named = keras.Model(plain.inputs[0], {OUTPUT: plain.outputs[0]})
     signature = [keras.InputSpec(shape=network.input_shape, dtype="float32", name=INPUT)]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # Keras mends tf2onnx for NumPy 2, which warns of it
         warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
         file = Path(folder) / f"model{ending}"
-        named.export(file, verbose=False, input_signature=signature, **options)
+        plain.export(file, verbose=False, input_signature=signature, **options)
         return file.read_bytes()
 
 
@@ -70,8 +69,9 @@ def _put_in_order(graph: onnx.GraphProto) -> None:
 def to_onnx(network: keras.Model) -> bytes:
     """``network`` as ONNX, in float32; the same bytes each time."""
     proto = onnx.load_model_from_string(_export(network, ".onnx", format="onnx", opset_version=OPSET))
-    (_, *photo), (_, *probabilities) = network.input_shape, network.output_shape
-    proto = update_inputs_outputs_dims(proto, {INPUT: ["batch", *photo]}, {OUTPUT: ["batch", *probabilities]})
+    _, *photo = network.input_shape
+    outputs = {name: ["batch", *output.shape[1:]] for name, output in network.output.items()}
+    proto = update_inputs_outputs_dims(proto, {INPUT: ["batch", *photo]}, outputs)
     _put_in_order(proto.graph)
     return proto.SerializeToString(deterministic=True)
 

@@ -52,7 +52,8 @@ def load_exported(path: Path) -> Exported:
     """
     try:
         network, about = READERS[path.suffix](path.read_bytes())
-        classifier = Classifier(network, about.breeds, about.resize, about.prepared_size)
+        known = about.known_familiarity
+        classifier = Classifier(network, about.breeds, about.resize, about.prepared_size, known)
         classifier.check()
         return Exported(classifier, about)
     except FileNotFoundError:

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from stages.lib.exporting.about import HASH, INPUT, OUTPUT, About, check_hash
+from stages.lib.exporting.about import HASH, INPUT, OUTPUTS, About, check_hash
 
 
 class OnnxNetwork:
@@ -16,17 +16,18 @@ class OnnxNetwork:
     def __init__(self, content: bytes):
         self._content = content
         self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        (photo,), (probabilities,) = self._session.get_inputs(), self._session.get_outputs()
-        self.input_shape, self.output_shape = (
-            tuple(None if isinstance(size, str) else size for size in value.shape) for value in (photo, probabilities)
+        (photo,), outputs = self._session.get_inputs(), {each.name: each for each in self._session.get_outputs()}
+        self.input_shape, *self.output_shape = (
+            tuple(None if isinstance(size, str) else size for size in value.shape)
+            for value in (photo, *(outputs[name] for name in OUTPUTS))
         )
 
     def __reduce__(self) -> tuple[type["OnnxNetwork"], tuple[bytes]]:
         return OnnxNetwork, (self._content,)
 
-    def predict_on_batch(self, photos: np.ndarray) -> np.ndarray:
-        """Photos 0-255 (n, side, side, 3) to probabilities, float32 (n, breeds)."""
-        return self._session.run([OUTPUT], {INPUT: np.asarray(photos, np.float32)})[0]
+    def predict_on_batch(self, photos: np.ndarray) -> dict[str, np.ndarray]:
+        """Photos 0-255 (n, side, side, 3) to what `with_familiarity` gives."""
+        return dict(zip(OUTPUTS, self._session.run(OUTPUTS, {INPUT: np.asarray(photos, np.float32)}), strict=True))
 
 
 def _hash_of_onnx(proto: onnx.ModelProto) -> str:

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from stages.lib.core.classifier import EPOCH, METADATA
 from stages.lib.core.quiet import hushed
-from stages.lib.exporting.about import HASH, INPUT, OUTPUT, About, check_hash
+from stages.lib.exporting.about import HASH, INPUT, OUTPUTS, About, check_hash
 
 LABELS = "labels.txt"
 
@@ -25,17 +25,18 @@ class TfliteNetwork:
         with hushed():  # the first one tells which delegate it takes
             self._interpreter.allocate_tensors()
         self._runner = self._interpreter.get_signature_runner()
-        details = self._runner.get_input_details()[INPUT], self._runner.get_output_details()[OUTPUT]
-        self.input_shape, self.output_shape = (
-            tuple(None if size == -1 else int(size) for size in each["shape_signature"]) for each in details
+        details = self._runner.get_output_details()
+        self.input_shape, *self.output_shape = (
+            tuple(None if size == -1 else int(size) for size in each["shape_signature"])
+            for each in (self._runner.get_input_details()[INPUT], *(details[name] for name in OUTPUTS))
         )
 
     def __reduce__(self) -> tuple[type["TfliteNetwork"], tuple[bytes]]:
         return TfliteNetwork, (self._content,)
 
-    def predict_on_batch(self, photos: np.ndarray) -> np.ndarray:
-        """Photos 0-255 (n, side, side, 3) to probabilities, float32 (n, breeds)."""
-        return self._runner(**{INPUT: np.asarray(photos, np.float32)})[OUTPUT]
+    def predict_on_batch(self, photos: np.ndarray) -> dict[str, np.ndarray]:
+        """Photos 0-255 (n, side, side, 3) to what `with_familiarity` gives."""
+        return self._runner(**{INPUT: np.asarray(photos, np.float32)})
 
 
 def label_tflite(network: bytes, about: About) -> bytes:

@@ -6,7 +6,8 @@ among them tells how odd it is: a conformal p-value (Vovk, Gammerman and Shafer,
 2005; for what is unknown, Bates et al., Testing for outliers with conformal p-values, Annals of Statistics 2023, arXiv
 2104.08279). What unknown photos look like is not assumed, and not told either.
 
-Scores are (n,), higher is more familiar; compare scores of one precision.
+Scores are (n,), higher is more familiar. They are rounded to `DIGITS` before they are compared, here as where they are
+kept, so that another order of a network's sums seldom matters.
 """
 
 import math
@@ -14,10 +15,20 @@ import math
 import numpy as np
 from scipy.stats import beta
 
+DIGITS = 6
 _ROUNDING = 1e-9  # 0.29 x 100 is a little less than 29
 
 
-def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def _rounded(scores: np.ndarray | list[float]) -> np.ndarray:
+    return np.round(np.asarray(scores, np.float64), DIGITS)
+
+
+def keep_scores(calibration: np.ndarray) -> list[float]:
+    """The scores of known photos as a file keeps them: rounded, and in order; 9 bytes a photo, written out."""
+    return np.sort(_rounded(calibration)).tolist()
+
+
+def p_values(calibration: np.ndarray | list[float], scores: np.ndarray) -> np.ndarray:
     """The share of known photos that are no more familiar than each photo, itself counted among them.
 
     Bates et al., equation 3: (1 + #{calibration <= score}) / (n + 1).
@@ -29,7 +40,7 @@ def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
     Returns:
         float64 (photos,) from 1 / (n + 1) to 1; of photos of known breeds, a share of at most s has s or less.
     """
-    ranks = np.searchsorted(np.sort(calibration), scores, side="right")
+    ranks = np.searchsorted(np.sort(_rounded(calibration)), _rounded(scores), side="right")
     return (1 + ranks) / (len(calibration) + 1)
 
 
@@ -51,18 +62,18 @@ def fewest_photos(turned_away: float) -> int:
     return math.ceil(1 / turned_away - _ROUNDING) - 1
 
 
-def find_threshold(calibration: np.ndarray, turned_away: float) -> float | None:
+def find_threshold(calibration: np.ndarray | list[float], turned_away: float) -> float | None:
     """The score below which a photo is unknown; None where there are fewer than `fewest_photos`, and all are known.
 
     A photo is below it exactly where its `p_values` is at most ``turned_away``.
     """
     rank = rank_of_threshold(len(calibration), turned_away)
-    return float(np.sort(calibration)[rank - 1]) if rank else None
+    return float(np.sort(_rounded(calibration))[rank - 1]) if rank else None
 
 
 def is_unknown(scores: np.ndarray, threshold: float | None) -> np.ndarray:
     """Whether each photo is less familiar than ``threshold``, bool (photos,); none is where there is no threshold."""
-    return np.zeros(len(scores), bool) if threshold is None else scores < threshold
+    return np.zeros(len(scores), bool) if threshold is None else _rounded(scores) < threshold
 
 
 def turned_away_interval(photos: int, turned_away: float, confidence_level: float) -> tuple[float, float]:

@@ -24,12 +24,13 @@ RESAMPLES = 2000  # of the bootstrap
 class Photos(NamedTuple):
     """Photos of known breeds."""
 
-    features: np.ndarray  # float32 (photos, channels)
+    features: np.ndarray  # float32 (photos, channels), of a network that was not trained on these photos
     breeds: np.ndarray  # str (photos,)
+    groups: np.ndarray  # int (photos,), equal for near duplicates
 
     def only(self, which: np.ndarray) -> "Photos":
         """Those for which ``which``, bool (photos,), is true."""
-        return Photos(self.features[which], self.breeds[which])
+        return Photos(self.features[which], self.breeds[which], self.groups[which])
 
 
 def group_breeds(breeds: list[str], seed: int) -> list[list[str]]:
@@ -39,24 +40,15 @@ def group_breeds(breeds: list[str], seed: int) -> list[list[str]]:
     return sorted(sorted(shuffled[start::groups]) for start in range(groups))
 
 
-def score_known(train: Photos, val: Photos, breeds: list[str], groups: np.ndarray | None) -> np.ndarray:
+def score_known(train: Photos, val: Photos) -> np.ndarray:
     """How familiar known photos are, by which a threshold is found: those of val, then those of train.
 
-    Args:
-        train: what the score is fitted on.
-        val: of the same breeds.
-        breeds: their names.
-        groups: int (photos of train,), equal for near duplicates, so that each is asked about as if it and they were
-            not there; None where the network was trained on these photos, and val alone can tell.
-
-    Returns:
-        float32 (photos,) in [-1, 1].
+    The score is fitted on ``train``, each of whose photos is asked about as if it and its near duplicates were not
+    there; ``val`` is of the same breeds. Returns float32 (photos,) in [-1, 1].
     """
-    labels = encode(train.breeds, breeds)
+    labels = encode(train.breeds, sorted({*train.breeds.tolist()}))
     on_val = familiarity(breed_means(train.features, labels), val.features)
-    if groups is None:
-        return on_val
-    return np.concatenate([on_val, leave_one_out_familiarity(train.features, labels, groups)])
+    return np.concatenate([on_val, leave_one_out_familiarity(train.features, labels, train.groups)])
 
 
 def judge_breed(
@@ -91,14 +83,13 @@ def judge_breed(
 
 
 def leave_breeds_out(
-    train: Photos, val: Photos, groups: np.ndarray | None, turned_away: float, confidence_level: float, seed: int
+    train: Photos, val: Photos, turned_away: float, confidence_level: float, seed: int
 ) -> pd.DataFrame:
     """Ask about each breed of train and val as if it were unknown.
 
     Args:
         train: photos of two breeds or more.
         val: of the same breeds.
-        groups: see `score_known`.
         turned_away: the share of known photos that may be called unknown, see `stages.lib.familiarity.conformal`.
         confidence_level: of the intervals, for example 0.95.
         seed: of the groups of breeds, see `group_breeds`.
@@ -124,7 +115,7 @@ def leave_breeds_out(
         others = sorted({*rest.breeds.tolist()})
         if not others or not len(asked.breeds):
             raise ValueError(f"train and val must have photos of other breeds than {', '.join(group)}")
-        known = score_known(rest, asked, others, None if groups is None else groups[in_train])
+        known = score_known(rest, asked)
         means = breed_means(rest.features, encode(rest.breeds, others))
         for breed in group:
             its = np.concatenate([photos.features[photos.breeds == breed] for photos in (train, val)])

@@ -89,6 +89,22 @@ def files_below(folder: Path) -> list[Path]:
     return files
 
 
+def _what_is(source: Path) -> str:
+    return "not a folder" if source.exists() else "which does not exist; `dvc repro` makes those of data/dvc.yaml"
+
+
+def find_unknown(source: Path) -> list[Path]:
+    """List the files below ``source``, sorted, however many there are; sub-folders mean nothing.
+
+    Raises `UserError` where ``source`` is no folder, or has names that can't be worked with.
+    """
+    if not source.is_dir():
+        raise UserError(f"data.unknown must be a folder; an empty one will do. Received: {source}, {_what_is(source)}.")
+    files = sorted(files_below(source), key=Path.as_posix)
+    check_names([file.relative_to(source).as_posix() for file in files])
+    return files
+
+
 def find_photos(source: Path) -> dict[str, list[str]]:
     """List each breed's files, relative to ``source`` and sorted; sub-folders of a breed belong to it.
 
@@ -97,8 +113,9 @@ def find_photos(source: Path) -> dict[str, list[str]]:
     Raises `UserError` where ``source`` is no folder, or its breeds or names are none that can be worked with.
     """
     if not source.is_dir():
-        what = "not a folder" if source.exists() else "which does not exist; `dvc repro` makes those of data/dvc.yaml"
-        raise UserError(f"data.source must be a folder with one sub-folder a breed. Received: {source}, {what}.")
+        raise UserError(
+            f"data.source must be a folder with one sub-folder a breed. Received: {source}, {_what_is(source)}."
+        )
     refuse_links(source)
     breeds = {
         folder.name: sorted(file.relative_to(source).as_posix() for file in files_below(folder))

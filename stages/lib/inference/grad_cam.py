@@ -18,7 +18,7 @@ def grad_cam(network: keras.Model, pictures: np.ndarray, classes: np.ndarray) ->
     of the class' score before softmax, summed, negative values set to 0.
 
     Args:
-        network: as it is saved: one flat graph, whose last layer is dense with softmax.
+        network: photos to probabilities, one flat graph, whose last layer is dense with softmax.
         pictures: uint8 (n, side, side, 3).
         classes: int (n,), the class to explain of each picture.
 

@@ -1,6 +1,7 @@
-"""The answers of several networks to the same pictures."""
+"""What networks answer about pictures."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,14 +12,16 @@ from stages.lib.datasets.pictures import picture_batches
 BATCH_SIZE = 32
 
 
-def predict_pictures(network: keras.Model, files: list[Path], what: str) -> list[np.ndarray]:
-    """The probabilities that each output of ``network`` gives: float32 (pictures, breeds), in the order of ``files``.
+def predict_pictures(network: keras.Model, files: list[Path], what: str) -> Any:
+    """What ``network`` gives for ``files``, in their order: arrays in the structure that its output has.
 
     Pictures are read in batches of `BATCH_SIZE`, so that memory does not grow with their number.
     """
+    if not files:
+        return keras.tree.map_structure(lambda output: np.empty((0, *output.shape[1:]), np.float32), network.output)
     batches = []
     with Progress(desc=what, total=len(files), unit="picture") as bar:
         for batch in picture_batches(files, BATCH_SIZE, network.input_shape[1]):
-            batches.append(keras.tree.flatten(network.predict_on_batch(batch)))
+            batches.append(network.predict_on_batch(batch))
             bar.update(len(batch))
-    return [np.concatenate(probabilities) for probabilities in zip(*batches, strict=True)]
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)

@@ -1,10 +1,17 @@
-"""The networks that are compared: RGB photos 0-255 in, one probability a breed out, preprocessing inside."""
+"""The networks that are compared: RGB photos 0-255 in, one probability a breed out, preprocessing inside.
+
+What is kept of them, see `with_familiarity`, tells of a photo, too, how familiar it is.
+"""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
+
 HEAD = "head_"  # how the names of the layers on top of a backbone begin
+POOL = f"{HEAD}pool"
 
 
 def scratch_network(image_size: int, breeds: int, dropout: float) -> keras.Model:
@@ -24,13 +31,12 @@ def scratch_network(image_size: int, breeds: int, dropout: float) -> keras.Model
         # Keras' momentum of 0.99 would average over more steps than there are between two looks at val
         x = layers.BatchNormalization(momentum=0.9, synchronized=several_devices)(x)
         x = layers.ReLU()(x)
-    x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(dropout)(x)
+    x = layers.Dropout(dropout)(pool(x))
     return keras.Model(photo, _probabilities(x, breeds))
 
 
 def _probabilities(x: keras.KerasTensor, breeds: int) -> keras.KerasTensor:
-    return layers.Dense(breeds, activation="softmax", dtype="float32", name="probabilities")(x)
+    return layers.Dense(breeds, activation="softmax", dtype="float32", name=PROBABILITIES)(x)
 
 
 def head_network(features: int, breeds: int, dense_units: int, dropout: float) -> keras.Model:
@@ -45,7 +51,38 @@ def head_network(features: int, breeds: int, dense_units: int, dropout: float) -
 
 def pool(feature_maps: keras.KerasTensor) -> keras.KerasTensor:
     """Average feature maps (n, height, width, channels) over the picture: (n, channels)."""
-    return layers.GlobalAveragePooling2D(name=f"{HEAD}pool")(feature_maps)
+    return layers.GlobalAveragePooling2D(name=POOL)(feature_maps)
+
+
+def pooled_features(network: keras.Model) -> keras.Model:
+    """The part of ``network`` that gives its pooled features: photos to (n, channels)."""
+    return keras.Model(network.inputs[0], network.get_layer(POOL).output)
+
+
+def with_familiarity(network: keras.Model, means: np.ndarray) -> keras.Model:
+    """``network``, which gives probabilities, with how familiar a photo is beside them.
+
+    That is the cosine of its pooled features to the nearest of ``means``, see `stages.lib.familiarity.scores`.
+
+    Args:
+        network: photos to probabilities (n, breeds); its layers are shared.
+        means: float32 (breeds, channels), rows of length 1.
+
+    Returns:
+        photos to a dictionary: `PROBABILITIES`, and `FAMILIARITY`, float32 (n,) in [-1, 1].
+    """
+    direction = layers.UnitNormalization(dtype="float32", name="familiarity_direction")(network.get_layer(POOL).output)
+    cosines = layers.Dense(len(means), use_bias=False, trainable=False, dtype="float32", name="familiarity_cosines")
+    to_breeds = cosines(direction)
+    cosines.set_weights([means.T])
+    familiarity = keras.ops.max(to_breeds, axis=1)
+    return keras.Model(network.inputs[0], {FAMILIARITY: familiarity, PROBABILITIES: network.outputs[0]})
+
+
+def familiar_features(network: keras.Model) -> keras.Model:
+    """The part of what `with_familiarity` gives that tells where a photo lies: photos to float32 (n, channels)."""
+    direction = next(layer for layer in network.layers if isinstance(layer, layers.UnitNormalization))
+    return keras.Model(network.inputs[0], direction.output)
 
 
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:

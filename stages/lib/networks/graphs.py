@@ -5,6 +5,7 @@ graph again.
 """
 
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -13,6 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import tree
+
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
 
 # of what a layer's settings say, that does not change what it computes once it is trained
 NOT_IN_THE_RESULT = {"name", "trainable", "kernel_initializer", "bias_initializer", "rate"}
@@ -25,7 +28,7 @@ def _share(layer: keras.Operation) -> keras.Operation:
 def _call_again(network: keras.Model, photo: keras.KerasTensor, call: Callable[..., Any]) -> keras.Model:
     """Call the operations of ``network``, its layers shared, on ``photo``; ``call`` decides how each is called."""
     return keras.models.clone_model(
-        keras.Model(network.inputs, network.outputs),
+        keras.Model(network.inputs, network.output),
         input_tensors=[photo],
         clone_function=_share,
         call_function=call,
@@ -42,14 +45,14 @@ def in_precision(model: keras.Model, policy: str, dropout: dict[str, float] | No
     def copy(layer: keras.Operation) -> keras.Operation:
         config = layer.get_config()
         if "dtype" in config and not isinstance(layer, keras.layers.InputLayer):
-            config["dtype"] = "float32" if layer.name == "probabilities" else policy
+            config["dtype"] = "float32" if layer.name == PROBABILITIES else policy
         if layer.name in rates:
             config["rate"] = rates[layer.name]
         return layer.__class__.from_config(config)
 
     copied = keras.models.clone_model(model, clone_function=copy)
     copied.set_weights(model.get_weights())
-    return keras.Model(copied.inputs, copied.outputs)  # Keras' copy of a compiled model has an optimizer too
+    return keras.Model(copied.inputs, copied.output)  # Keras' copy of a compiled model has an optimizer too
 
 
 def _named(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
@@ -67,7 +70,8 @@ def average_views(network: keras.Model, views: int) -> keras.Model:
     The graph is flat, and its layers are shared with ``network``.
 
     Args:
-        network: photos (n, height, width, 3) to probabilities (n, breeds), one output or several.
+        network: photos (n, height, width, 3) to probabilities (n, breeds), of which means are taken, and perhaps
+            familiarity (n,), which stays that of the photo itself, as known photos' is; in any structure.
         views: with 1, ``network`` itself is returned.
     """
     if views == 1:
@@ -80,12 +84,16 @@ def average_views(network: keras.Model, views: int) -> keras.Model:
         args, kwargs = tree.map_structure(lambda value: both if value is photo else value, (args, kwargs))
         return operation(*args, **kwargs)
 
-    asked = _call_again(network, photo, call)
-    means = []
-    for place, answers in enumerate(asked.outputs):
-        apart = _named(keras.ops.reshape(answers, (views, -1, answers.shape[-1])), f"apart_{place}")
-        means.append(_named(keras.ops.mean(apart, axis=0), f"mean_{place}"))
-    return keras.Model(photo, means if len(means) > 1 else means[0])
+    numbers = itertools.count()
+
+    def bring_together(answers: keras.KerasTensor) -> keras.KerasTensor:
+        number = next(numbers)
+        apart = _named(keras.ops.reshape(answers, (views, -1, *answers.shape[1:])), f"apart_{number}")
+        if len(answers.shape) == 1:
+            return _named(keras.ops.take(apart, 0, axis=0), f"first_{number}")
+        return _named(keras.ops.mean(apart, axis=0), f"mean_{number}")
+
+    return keras.Model(photo, tree.map_structure(bring_together, _call_again(network, photo, call).output))
 
 
 def _content(operation: keras.Operation) -> str:
@@ -107,7 +115,7 @@ def _arguments(arguments: Any) -> Hashable:
 
 
 def join_networks(networks: list[keras.Model]) -> keras.Model:
-    """One network with the outputs of all of ``networks``, in their order, in which equal layers run once.
+    """One network that gives a list of what each of ``networks`` gives, and in which equal layers run once.
 
     Layers are equal where their type, their settings, their weights to the last bit and their input are; so each
     output has the very bits that its network would give alone. Three networks on one frozen VGG16 cost little more
@@ -127,8 +135,24 @@ def join_networks(networks: list[keras.Model]) -> keras.Model:
     for place, network in enumerate(networks):
         for operation in network.operations:
             operation.name = f"{operation.name}_{place}"  # a network may not hold a name twice
-        outputs += _call_again(network, photo, call).outputs
+        outputs.append(_call_again(network, photo, call).output)
     return keras.Model(photo, outputs)
+
+
+def only(network: keras.Model, output: str) -> keras.Model:
+    """The part of ``network``, which gives a dictionary, that gives ``output``; the layers are shared."""
+    return keras.Model(network.inputs[0], network.output[output])
+
+
+def replace_probabilities(network: keras.Model, other: keras.Model) -> keras.Model:
+    """``network`` with the probabilities of ``other``; layers that are equal in both run once, see `join_networks`.
+
+    Args:
+        network: gives `FAMILIARITY` and `PROBABILITIES` of photos, see `with_familiarity`.
+        other: gives probabilities of the same photos.
+    """
+    joined = join_networks([only(network, FAMILIARITY), other])
+    return keras.Model(joined.inputs[0], dict(zip((FAMILIARITY, PROBABILITIES), joined.output, strict=True)))
 
 
 def _depthwise(layer: keras.layers.Conv2D) -> keras.layers.DepthwiseConv2D:

@@ -1,4 +1,4 @@
-"""Networks on disk: Keras' format, in float32, the same bytes each time; in a trained model, the breeds' names, too."""
+"""Networks on disk: Keras' format, in float32, the same bytes each time; in a model, what belongs to it, too."""
 
 import json
 import tempfile
@@ -33,7 +33,7 @@ def save_network(network: keras.Model, path: Path, **known: Any) -> None:
 
 
 def save_classifier(classifier: Classifier, path: Path) -> None:
-    """Write ``classifier`` as `save_network` does, with the breeds' names and how to resize photos inside."""
+    """Write ``classifier`` as `save_network` does, with all that belongs to its network inside."""
     save_network(**classifier._asdict(), path=path)
 
 
@@ -77,6 +77,6 @@ def load_classifier(path: Path) -> Classifier:
     """Read what `save_classifier` wrote; raises `UserError` as `load_network` does."""
     with _refused_in_words(path):
         network, known = _read(path)
-        classifier = Classifier(network, known["breeds"], known["resize"], known["prepared_size"])
+        classifier = Classifier(network, **{name: known[name] for name in Classifier._fields if name != "network"})
         classifier.check()
         return classifier

@@ -8,9 +8,10 @@ from stages.lib.core import paths
 from stages.lib.core.encoding import encode
 from stages.lib.core.outputs import whole_folder
 from stages.lib.core.tables import read_csv
-from stages.lib.reporting import charts, score_charts, sheets, training_charts
+from stages.lib.reporting import charts, familiarity_charts, score_charts, sheets, training_charts
 
 Families = Mapping[str, tuple[str, ...]]
+Scores = Mapping[str, Mapping[str, float]]
 
 
 def draw_photos(balance: pd.DataFrame) -> None:
@@ -38,9 +39,7 @@ def draw_matrices(predictions: Mapping[str, pd.DataFrame], breeds: list[str], su
             charts.save(score_charts.confusion(actual, predicted, breeds, title), folder / f"{model}.png")
 
 
-def draw_results(
-    scores: Mapping[str, Mapping[str, float]], report: pd.DataFrame, families: Families, level: float, subject: str
-) -> None:
+def draw_results(scores: Scores, report: pd.DataFrame, families: Families, level: float, subject: str) -> None:
     """Draw curves and scores of all models.
 
     Args:
@@ -69,7 +68,7 @@ def draw_results(
 
 
 def draw_costs(
-    scores: Mapping[str, Mapping[str, float]],
+    scores: Scores,
     costs: Mapping[str, Mapping[str, float]],
     families: Families,
     best: str,
@@ -84,6 +83,20 @@ def draw_costs(
     milliseconds = {model: row["milliseconds_batch_1"] for model, row in costs.items()}
     chart = training_charts.costs(scores, milliseconds, families, best, level, subject)
     charts.save(chart, paths.PLOTS / "costs.png")
+
+
+def draw_familiarity(photos: pd.DataFrame, scorers: Mapping[str, str], scores: Scores, subject: str) -> None:
+    """Draw how familiar photos are: plots/familiarity.csv.
+
+    ``scorers`` is what `list_scorers` gives; the others are those of `draw_results`.
+    """
+    tables = by_model(photos)
+    chart = familiarity_charts.familiarity(
+        {name: tables[model] for name, model in scorers.items()},
+        {name: scores[model]["familiarity_threshold"] for name, model in scorers.items()},
+        subject,
+    )
+    charts.save(chart, paths.PLOTS / "familiarity.png")
 
 
 def by_model(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

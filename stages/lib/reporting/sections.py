@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 
 from stages.lib.core import paths
+from stages.lib.core.models import list_scorers
+from stages.lib.core.params import Params
 from stages.lib.core.tables import read_csv
 from stages.lib.datasets.pictures import read_picture
 from stages.lib.evaluation import galleries
+from stages.lib.familiarity.notice import LeftOut, tell_notice
 from stages.lib.reporting.embedding import embed_chart, embed_photo, overlay
 from stages.lib.reporting.score_charts import MATRIX_BREEDS
 
-CHARTS = ("accuracy", "costs", "learning_curves", "recall", "reliability", "risk_coverage", "data_size")
+CHARTS = ("accuracy", "costs", "familiarity", "learning_curves", "recall", "reliability", "risk_coverage", "data_size")
 SHOWN_LABELS = 24  # suspicious ones; the CSV has all
 TEST = paths.PREPARED / "test"
 
@@ -91,6 +94,60 @@ def photos(predictions: pd.DataFrame) -> dict[str, Any]:
         sides = ((pair["one"], pair["other"]), (pair["other"], pair["one"]))
         pair["sides"] = [with_pictures(galleries.photos_of_pair(rows, *side)) for side in sides]
     return {"pairs": pairs, "worst": with_pictures(galleries.worst_errors(rows)), "explained": explained()}
+
+
+def read_left_out(backbone: str) -> LeftOut:
+    """What came of breeds left out, by a backbone's features."""
+    summary = json.loads((paths.LEFT_OUT / f"{backbone}.json").read_text(encoding="utf-8"))
+    return LeftOut(summary, read_csv(paths.LEFT_OUT_TABLES / f"{backbone}.csv").to_dict("records"))
+
+
+def mistaken(familiarity: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Unknown photos that pass for known, and test photos that are turned away, each with the photos most like it.
+
+    ``familiarity`` are the rows of one model in plots/familiarity.csv.
+    """
+    nearest = read_csv(paths.EXPLAINED / "nearest.csv")
+    shown = galleries.mistaken_familiarity(familiarity)
+    found = {}
+    for split, folder in (("unknown", paths.UNKNOWN), ("test", TEST)):
+        found[split] = with_pictures(shown[shown["split"] == split], folder)
+        for row in found[split]:
+            alike = nearest[(nearest["split"] == split) & (nearest["photo"] == row["photo"])]
+            row["alike"] = [
+                {"breed": breed, "picture": embed_photo(paths.PREPARED / file)}
+                for breed, file in zip(alike["breed"], alike["nearest"], strict=True)
+            ]
+    return found
+
+
+def unknown(
+    scores: dict[str, dict[str, Any]], familiarity: pd.DataFrame, best: str, params: Params, subject: str
+) -> dict[str, Any]:
+    """What is noticed that is none of the breeds.
+
+    Args:
+        scores: of each model, as in metrics/evaluate.json.
+        familiarity: plots/familiarity.csv.
+        best: the model that is best on val.
+        params: backbones, evaluate and data.unknown are used.
+        subject: the test photos, in words.
+    """
+    left_out = {backbone: read_left_out(backbone) for backbone in params.backbones}
+    of_best = next(
+        (left_out[name] for name, models in params.families.items() if name in left_out and best in models), None
+    )
+    asked, level = params.evaluate.turned_away, params.evaluate.confidence_level
+    return {
+        "notice": tell_notice(best, scores[best], subject, params.data.unknown, asked, level, of_best),
+        "scorers": [
+            {"name": name, **scores[model], "left_out": left_out.get(name)}
+            for name, model in list_scorers(params.families).items()
+        ],
+        "left_out_of_best": of_best,
+        "unknown_source": params.data.unknown,
+        "mistaken": mistaken(familiarity[familiarity["model"] == best]),
+    }
 
 
 def suspicious_labels(table: pd.DataFrame, found: dict[str, Any]) -> dict[str, Any]:

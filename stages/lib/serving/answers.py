@@ -1,16 +1,16 @@
 """A model's answers about photos, in words and numbers for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from stages.lib.core.classifier import Classifier
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES, Classifier
 from stages.lib.core.shrinking import shrink
 from stages.lib.evaluation.selective import is_sure
 from stages.lib.images.photos import Refused, is_clutter, read_photo, to_square
-from stages.lib.serving.trained_models import Threshold
+from stages.lib.serving.trained_models import Familiarity, Threshold
 
 
 class Fault(NamedTuple):
@@ -78,30 +78,54 @@ def read_photos(files: list[Path], classifier: Classifier, max_pixels: int) -> R
     return ReadPhotos(read, np.array(pictures, np.uint8).reshape(-1, *classifier.network.input_shape[1:]), faults)
 
 
-def answer(file: Path, probabilities: np.ndarray, breeds: list[str], threshold: Threshold | None) -> dict[str, Any]:
-    """What a model says of a photo, of whose ``breeds`` it gives ``probabilities`` (breeds,).
+def answer(
+    files: list[Path],
+    outputs: Mapping[str, np.ndarray],
+    breeds: list[str],
+    familiarity: Familiarity,
+    threshold: Threshold | None,
+) -> Iterator[dict[str, Any]]:
+    """What a model says of each of ``files``.
 
-    Returns:
-        ``{"photo": file, "sure": sure, "breeds": [{"breed", "probability"}, ...]}``, the most probable breed first;
-        ``sure`` is None if there is no threshold.
+    Args:
+        files: photos.
+        outputs: what the model's network gives of them, see `with_familiarity`.
+        breeds: their names, in the order of the probabilities.
+        familiarity: tells which photos show none of the breeds.
+        threshold: tells which answers are sure.
+
+    Yields:
+        ``{"photo": file, "unknown": unknown, "familiarity": p, "sure": sure, "breeds": breeds}``: ``unknown`` is true
+        where it is none of the breeds; ``p`` is the share of known photos that are no more familiar, above 0 to 1;
+        ``sure`` is None if there is no threshold; ``breeds`` are ``[{"breed", "probability"}, ...]``, the most probable
+        first.
     """
-    order = np.argsort(-probabilities, kind="stable")
-    return {
-        "photo": str(file),
-        "sure": None if threshold is None else bool(is_sure(probabilities.max(), threshold.confidence)),
-        "breeds": [{"breed": breeds[i], "probability": round(float(probabilities[i]), 6)} for i in order],
-    }
+    unknown = familiarity.is_unknown(outputs[FAMILIARITY])
+    p_values = familiarity.p_values(outputs[FAMILIARITY])
+    for place, (file, probabilities) in enumerate(zip(files, outputs[PROBABILITIES], strict=True)):
+        order = np.argsort(-probabilities, kind="stable")
+        yield {
+            "photo": str(file),
+            "unknown": bool(unknown[place]),
+            "familiarity": round(float(p_values[place]), 6),
+            "sure": None if threshold is None else bool(is_sure(probabilities.max(), threshold.confidence)),
+            "breeds": [{"breed": breeds[i], "probability": round(float(probabilities[i]), 6)} for i in order],
+        }
 
 
 def answer_in_batches(
-    classifier: Classifier, files: list[Path], max_pixels: int, threshold: Threshold | None, batch_size: int
+    classifier: Classifier,
+    files: list[Path],
+    max_pixels: int,
+    familiarity: Familiarity,
+    threshold: Threshold | None,
+    batch_size: int,
 ) -> Iterator[Answered]:
     """Answer each ``batch_size`` of ``files``."""
     for start in range(0, len(files), batch_size):
         batch = read_photos(files[start : start + batch_size], classifier, max_pixels)
-        rows = classifier.network.predict_on_batch(batch.pictures) if batch.files else []
-        yield Answered(
-            [answer(file, row, classifier.breeds, threshold) for file, row in zip(batch.files, rows, strict=True)],
-            batch.pictures,
-            batch.faults,
-        )
+        answers: list[dict[str, Any]] = []
+        if batch.files:
+            outputs = classifier.network.predict_on_batch(batch.pictures)
+            answers = list(answer(batch.files, outputs, classifier.breeds, familiarity, threshold))
+        yield Answered(answers, batch.pictures, batch.faults)

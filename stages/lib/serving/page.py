@@ -12,6 +12,7 @@ import gradio as gr
 import tensorflow as tf
 import uvicorn
 
+from stages.lib.inference.nearest import TrainingPhotos
 from stages.lib.serving.answers import answer_in_batches
 from stages.lib.serving.local_access import LocalAccess
 from stages.lib.serving.page_content import STYLE, Shown, render_about, render_answers, show_batch
@@ -71,7 +72,11 @@ def make_place_to_drop(folder: Path) -> gr.File:
 
 
 def answer_uploads(
-    trained: Trained, uploads: list[Upload], max_pixels: int, progress: Callable[[tuple[int, int]], Any]
+    trained: Trained,
+    training_photos: TrainingPhotos | None,
+    uploads: list[Upload],
+    max_pixels: int,
+    progress: Callable[[tuple[int, int]], Any],
 ) -> str:
     """Answer the files that were dropped: HTML.
 
@@ -81,8 +86,10 @@ def answer_uploads(
     files = list(names)[:MOST]
     shown = Shown([], [], left_out=len(names) - len(files))
     try:
-        for batch in answer_in_batches(trained.classifier, files, max_pixels, trained.threshold, BATCH_SIZE):
-            more = show_batch(trained, batch, names)
+        for batch in answer_in_batches(
+            trained.classifier, files, max_pixels, trained.familiarity, trained.threshold, BATCH_SIZE
+        ):
+            more = show_batch(trained, training_photos, batch, names)
             shown = shown._replace(photos=shown.photos + more.photos, faults=shown.faults + more.faults)
             progress((len(shown.photos) + len(shown.faults), len(files)))
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -111,11 +118,17 @@ def lifespan_deleting_copies(folder: Path) -> Callable[[fastapi.FastAPI], Abstra
 
 
 def make_page(
-    trained: Trained, path: Path, evaluation: dict[str, Any], max_pixels: int, folder: Path
+    trained: Trained,
+    training_photos: TrainingPhotos | None,
+    path: Path,
+    evaluation: dict[str, Any],
+    max_pixels: int,
+    folder: Path,
 ) -> fastapi.FastAPI:
     """Make the page for the model that was read from ``path``; it may be served to this machine's browsers alone.
 
-    ``folder`` is where Gradio puts uploads, as GRADIO_TEMP_DIR told it. They are deleted within ten minutes.
+    ``training_photos`` are what `read_alike` gives. ``folder`` is where Gradio puts uploads, as GRADIO_TEMP_DIR told.
+    They are deleted within ten minutes.
     """
     with gr.Blocks(analytics_enabled=False, title=TITLE) as blocks:
         gr.HTML(f"<h1>{TITLE}</h1>", apply_default_css=False)
@@ -131,7 +144,9 @@ def make_page(
             progress: gr.Progress = gr.Progress(),  # noqa: B008, how Gradio knows that progress is wanted
         ) -> tuple[str, None]:
             uploads = find_uploads(sent, folder)
-            html = answer_uploads(trained, uploads, max_pixels, lambda done: progress(done, unit="photos"))
+            html = answer_uploads(
+                trained, training_photos, uploads, max_pixels, lambda done: progress(done, unit="photos")
+            )
             return html, None  # so that the next can be dropped
 
         photos.upload(

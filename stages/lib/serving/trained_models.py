@@ -1,9 +1,11 @@
-"""Which trained model to ask, and from which confidence on it is sure."""
+"""Which trained model to ask, from which confidence on it is sure, and from which familiarity on a photo is known."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from stages.lib.core import paths
 from stages.lib.core.classifier import Classifier
@@ -11,9 +13,11 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.evaluated import find_best
 from stages.lib.exporting.about import About
 from stages.lib.exporting.exported import READERS, load_exported
+from stages.lib.familiarity import conformal
 from stages.lib.networks.graphs import average_views
 from stages.lib.networks.model_files import load_classifier
 
+NONE_OF_THESE = "none of these breeds: it is unlike the photos that the model learned from"
 FILES = ".keras, .onnx or .tflite"
 HELP = f"a model's name, such as scratch_plain, or a {FILES} file; the best on val if not given"  # of --model
 
@@ -30,11 +34,27 @@ class Threshold(NamedTuple):
         return f"not sure: it would be from {self.confidence:.1%} on"
 
 
+class Familiarity(NamedTuple):
+    """What tells of a photo whether it shows any of a model's breeds."""
+
+    known: list[float]  # the familiarity of known photos
+    threshold: float | None  # below it, it is none of these breeds; None: too few photos for one, and all are known
+
+    def p_values(self, familiarity: np.ndarray) -> np.ndarray:
+        """What share of known photos is no more familiar than each photo, see `conformal.p_values`."""
+        return conformal.p_values(self.known, familiarity)
+
+    def is_unknown(self, familiarity: np.ndarray) -> np.ndarray:
+        """Whether each photo shows none of the breeds, bool (n,)."""
+        return conformal.is_unknown(familiarity, self.threshold)
+
+
 class Trained(NamedTuple):
     """A trained model, read."""
 
     classifier: Classifier  # one that was evaluated averages as many views as evaluate did
     as_saved: keras.Model | None  # its network without averaging, for Grad-CAM; None where it is no Keras model
+    familiarity: Familiarity
     threshold: Threshold | None  # None: unknown
     name: str | None  # of one that was evaluated; None where it is from elsewhere, so that nothing here tells of it
 
@@ -70,8 +90,25 @@ def find_name(path: Path, evaluation: dict[str, Any]) -> str | None:
 
 def find_threshold(name: str | None, evaluation: dict[str, Any]) -> Threshold | None:
     """The threshold of a model that was evaluated; None where it is another one, or none was looked for."""
-    scores = {} if name is None else evaluation.get(name, {})
+    scores = _scores_of(name, evaluation)
     return Threshold(scores["threshold"]) if "threshold" in scores else None
+
+
+def _scores_of(name: str | None, evaluation: dict[str, Any]) -> Mapping[str, Any]:
+    return {} if name is None else evaluation.get(name, {})
+
+
+def find_familiarity(
+    classifier: Classifier, name: str | None, evaluation: dict[str, Any], turned_away: float
+) -> Familiarity:
+    """What tells of a photo whether it shows any of the breeds of a Keras model.
+
+    The threshold is evaluate's; that of a model from elsewhere turns away the share ``turned_away`` of known photos.
+    """
+    known, scores = classifier.known_familiarity, _scores_of(name, evaluation)
+    if "familiarity_threshold" in scores:
+        return Familiarity(known, scores["familiarity_threshold"])
+    return Familiarity(known, conformal.find_threshold(known, turned_away))
 
 
 def is_up_to_date(about: About, name: str, evaluation: dict[str, Any]) -> bool:
@@ -79,15 +116,16 @@ def is_up_to_date(about: About, name: str, evaluation: dict[str, Any]) -> bool:
 
     What evaluate says of the model is then true of the file.
     """
-    return (about.keras_sha256, Threshold(about.threshold), about.views) == (
+    return (about.keras_sha256, Threshold(about.threshold), about.familiarity_threshold, about.views) == (
         evaluation.get("best_sha256"),
         find_threshold(name, evaluation),
+        _scores_of(name, evaluation).get("familiarity_threshold"),
         evaluation.get("views", 1),
     )
 
 
-def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:
-    """Read a model of any format, with its threshold.
+def load_model(path: Path, evaluation: dict[str, Any], turned_away: float) -> Trained:
+    """Read a model of any format, with its thresholds; ``turned_away`` is for those that have none, see above.
 
     Raises `UserError` where ``path`` is not there, or no model of this pipeline, or not whole.
     """
@@ -95,8 +133,10 @@ def load_model(path: Path, evaluation: dict[str, Any]) -> Trained:
     if path.suffix in READERS:
         classifier, about = load_exported(path)
         known = name is not None and is_up_to_date(about, name, evaluation)
-        return Trained(classifier, None, Threshold(about.threshold), name if known else None)
+        familiarity = Familiarity(about.known_familiarity, about.familiarity_threshold)
+        return Trained(classifier, None, familiarity, Threshold(about.threshold), name if known else None)
     classifier = load_classifier(path)
     views = 1 if name is None else evaluation.get("views", 1)
     averaged = classifier._replace(network=average_views(classifier.network, views))
-    return Trained(averaged, classifier.network, find_threshold(name, evaluation), name)
+    familiarity = find_familiarity(classifier, name, evaluation, turned_away)
+    return Trained(averaged, classifier.network, familiarity, find_threshold(name, evaluation), name)

@@ -1,0 +1,47 @@
+"""The training photos that a network finds most like a photo: why it takes it for known or for unknown."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from stages.lib.core import paths
+from stages.lib.datasets.features import read_photos
+from stages.lib.familiarity.scores import find_nearest, normalise
+from stages.lib.networks.classifiers import familiar_features
+
+
+class Alike(NamedTuple):
+    """A training photo."""
+
+    file: Path  # of its picture
+    breed: str
+
+
+class TrainingPhotos(NamedTuple):
+    """All training photos, by what a backbone makes of them."""
+
+    network: keras.Model  # pictures to features, float32 (n, channels)
+    features: np.ndarray  # float32 (training photos, channels), rows of length 1
+    photos: list[Alike]
+
+    def most_alike(self, pictures: np.ndarray, count: int) -> list[list[Alike]]:
+        """For each of ``pictures``, uint8 (n, side, side, 3), the ``count`` most like it, that first."""
+        found = find_nearest(self.features, self.network.predict_on_batch(pictures), count)
+        return [[self.photos[place] for place in places] for places in found.places]
+
+
+def read_training_photos(network: keras.Model, backbone: str) -> TrainingPhotos:
+    """Read what there is to compare photos with.
+
+    Args:
+        network: of a model on ``backbone``, as it is saved.
+        backbone: one of `backbones`; a CNN from scratch has no features on disk.
+
+    Raises `UserError` where what the stages features and prepare made is not there.
+    """
+    read = read_photos(backbone, "plain", "train")
+    files = [paths.PREPARED / "train" / f"{photo}.png" for photo in read.photos]
+    photos = [Alike(file, breed) for file, breed in zip(files, read.breeds.tolist(), strict=True)]
+    return TrainingPhotos(familiar_features(network), normalise(read.features), photos)
