@@ -5,6 +5,7 @@ import io
 import json
 import os
 import zipfile
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -39,13 +40,19 @@ class TfliteNetwork:
         return self._runner(**{INPUT: np.asarray(photos, np.float32)})
 
 
+def _entry_a_line(metadata: dict[str, Any]) -> str:
+    """JSON that can be read on a screen, however many known photos there are."""
+    entries = [f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in metadata.items()]
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
 def label_tflite(network: bytes, about: About) -> bytes:
     """The file of a TensorFlow Lite network, with what there is to know of it in a zip archive at its end."""
     metadata = about.model_dump() | {HASH: hashlib.sha256(network).hexdigest()}
     file = io.BytesIO()
     file.write(network)
     with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(METADATA, EPOCH), json.dumps(metadata, indent=2, ensure_ascii=False) + "\n")
+        archive.writestr(zipfile.ZipInfo(METADATA, EPOCH), _entry_a_line(metadata))
         archive.writestr(zipfile.ZipInfo(LABELS, EPOCH), "".join(f"{breed}\n" for breed in about.breeds))
     return file.getvalue()
 

@@ -72,7 +72,15 @@ def with_familiarity(network: keras.Model, means: np.ndarray) -> keras.Model:
         photos to a dictionary: `PROBABILITIES`, and `FAMILIARITY`, float32 (n,) in [-1, 1].
     """
     direction = layers.UnitNormalization(dtype="float32", name="familiarity_direction")(network.get_layer(POOL).output)
-    cosines = layers.Dense(len(means), use_bias=False, trainable=False, dtype="float32", name="familiarity_cosines")
+    # whose start draws no random number: what is trained after it was read is as if it were not there
+    cosines = layers.Dense(
+        len(means),
+        use_bias=False,
+        trainable=False,
+        kernel_initializer="zeros",
+        dtype="float32",
+        name="familiarity_cosines",
+    )
     to_breeds = cosines(direction)
     cosines.set_weights([means.T])
     familiarity = keras.ops.max(to_breeds, axis=1)
