@@ -5,7 +5,8 @@ breeds"; where the highest probability is below the model's threshold, "not sure
 threshold is what evaluate found on val for `evaluate.target_accuracy`; a model from elsewhere has none.
 
 Reads   models/<best>.keras, where metrics/evaluate.json says which is best, or the model that is asked for; and from
-        metrics/evaluate.json the model's thresholds. An exported model, .onnx or .tflite, has its thresholds inside
+        metrics/evaluate.json the model's thresholds. An exported model, .onnx or .tflite, has its thresholds inside;
+        models/exported/best.onnx answers for the best one where it was made of it, as it takes no TensorFlow to load
 Run     python -m stages.predict PHOTO_OR_FOLDER ... [--model MODEL] [--json]
 
 Photos are told as they are answered. Exit code 0 where every photo could be read, 1 where something could not (the
@@ -29,7 +30,15 @@ from stages.lib.core.params import load_params
 from stages.lib.core.progress import Progress
 from stages.lib.engines.engine import Engine, start_engine
 from stages.lib.serving.answers import Fault, answer_in_batches, list_files
-from stages.lib.serving.trained_models import HELP, NONE_OF_THESE, Threshold, Trained, find_model, load_model
+from stages.lib.serving.trained_models import (
+    HELP,
+    NONE_OF_THESE,
+    Threshold,
+    Trained,
+    find_export,
+    find_model,
+    load_model,
+)
 
 BAR = 20  # characters
 PRINTED = 10  # breeds, if there are no more
@@ -117,7 +126,12 @@ def answer_all(arguments: argparse.Namespace) -> list[Fault]:
     files = list_files(arguments.photos)
     evaluation = read_evaluation()
     path = find_model(arguments.model, evaluation, params.models)
-    trained = load_model(path, evaluation, params.evaluate.turned_away)
+    share = params.evaluate.turned_away
+    trained = find_export(path, evaluation, share)
+    if trained is None:
+        if arguments.model is None and path.exists():
+            print("no exported file is of this model, so Keras answers, which takes seconds to load", file=sys.stderr)
+        trained = load_model(path, evaluation, share)
     printed, faults = JsonList(), []
     with start_engine(params.compute.engine, params.compute.address) as engine:
         for answers, refused in predict(trained, files, params.data.max_pixels, engine):

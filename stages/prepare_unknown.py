@@ -1,7 +1,7 @@
 """Read photos of anything but the breeds, refuse what can't be trusted, resize.
 
 Reads   the folder that `data.unknown` names, whatever its sub-folders; it may be empty
-Makes   data/prepared_unknown/<photo>.png, and refused.csv beside them
+Makes   data/prepared_unknown/photos/<photo>.png, data/prepared_unknown/refused.csv
 Alone   python -m stages.prepare_unknown
 Cost    1 s for 60 pictures at 260 px, 6 s for 442 photographs
 """
@@ -28,20 +28,22 @@ def main() -> None:
     files = find_unknown(source)
     with (
         start_engine(params.compute.engine, params.compute.address) as engine,
-        whole_folder(paths.UNKNOWN, files=len(files)) as folder,
+        whole_folder(paths.PREPARED_UNKNOWN, files=len(files)) as folder,
     ):
+        photos = folder / paths.UNKNOWN.name
+        photos.mkdir()
 
         def read(path: Path) -> Refused | None:
             try:
                 image = read_photo(path, data.max_pixels)
             except Refused as refusal:
                 return refusal
-            picture = folder / f"{path.relative_to(source).as_posix()}.png"
+            picture = photos / f"{path.relative_to(source).as_posix()}.png"
             picture.parent.mkdir(parents=True, exist_ok=True)
             to_square(image, data.image_size, data.resize).save(picture)
             return None
 
-        answers = engine.map(read, files, what="prepare unknown", folder=folder)
+        answers = engine.map(read, files, what="prepare unknown", folder=photos)
         rows = [
             (file.relative_to(source).as_posix(), refusal.reason, refusal.detail)
             for file, refusal in zip(files, answers, strict=True)

@@ -22,23 +22,33 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import PIL
 import pytest
 from keras import layers
 from PIL import Image
 
 from stages import app, predict
+from stages.lib.core.arrays import write_rows
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.shrinking import shrink
+from stages.lib.datasets.features import write_breeds
 from stages.lib.images.photos import read_photo, to_square
+from stages.lib.inference.nearest import Alike, TrainingPhotos
+from stages.lib.networks.classifiers import familiar_features, pool, with_familiarity
 from stages.lib.networks.model_files import Classifier, save_classifier
 from stages.lib.serving import page_content
 from stages.lib.serving.answers import answer_in_batches, read_photos
-from stages.lib.serving.trained_models import Threshold, Trained, load_model
+from stages.lib.serving.trained_models import NONE_OF_THESE, Familiarity, Threshold, Trained, load_model
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]  # red, green and blue to the network below
 SIDE, PREPARED_SIDE = 32, 48  # pixels
 THRESHOLD = 0.6
+KNOWN = np.linspace(-0.5, 0.9, 39).round(6).tolist()  # how familiar known photos are
+EVERYBODY = Familiarity(KNOWN, KNOWN[1])  # with a threshold that any of the photos here reaches
+COLOURFUL = Familiarity(KNOWN, 0.65)  # with one that grey does not
+TURNED_AWAY = 0.05
 MAX_PIXELS = 20_000
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUMS_OWN = re.compile(r"(accounts|update|clients2|safebrowsing|optimizationguide-pa)\.(google|googleapis)\.com")
@@ -49,6 +59,10 @@ SCORES = {
     "threshold": THRESHOLD,
     "coverage": 0.911392,
     "selective_accuracy": 0.916667,
+    "familiarity_threshold": KNOWN[1],
+    "turned_away": 0.050633,
+    "unknown_photos": 1234,
+    "unknown_turned_away": 0.766667,
 }
 EVALUATION = {
     "scratch_plain": SCORES,
@@ -72,17 +86,19 @@ needs_gradio = pytest.mark.skipif(find_spec("gradio") is None, reason="Gradio is
 
 
 def by_colour() -> keras.Model:
-    """A network that takes red for the first breed, green for the second and blue for the third, and grey for any."""
+    """A network that takes red for the first breed, green for the second and blue for the third, and grey for any.
+
+    Grey is what is least familiar to it: its cosine to each of the colours is 0.58.
+    """
     photo = keras.Input((SIDE, SIDE, 3))
     maps = layers.AveragePooling2D(4)(layers.Rescaling(1 / 255)(photo))
-    pooled = layers.GlobalAveragePooling2D()(maps)
-    network = keras.Model(photo, layers.Dense(3, activation="softmax", name="probabilities")(pooled))
+    network = keras.Model(photo, layers.Dense(3, activation="softmax", name="probabilities")(pool(maps)))
     network.layers[-1].set_weights([5 * np.eye(3, dtype=np.float32), np.zeros(3)])
-    return network
+    return with_familiarity(network, np.eye(3, dtype=np.float32))
 
 
 def classify(network: Any, resize: str = "crop") -> Classifier:
-    return Classifier(network, BREEDS, resize, PREPARED_SIDE)
+    return Classifier(network, BREEDS, resize, PREPARED_SIDE, KNOWN)
 
 
 def paint(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (90, 60)) -> Path:
@@ -118,7 +134,7 @@ def folder(tmp_path_factory, write_params):
 @pytest.fixture(scope="module")
 def trained():
     network = by_colour()
-    return Trained(classify(network), network, Threshold(THRESHOLD), "scratch_plain")
+    return Trained(classify(network), network, EVERYBODY, Threshold(THRESHOLD), "scratch_plain")
 
 
 def call(monkeypatch, capsys, main, *arguments: object) -> tuple[int, str, str]:
@@ -213,12 +229,13 @@ def words(html: str) -> str:
 def test_it_says_what_the_model_was_trained_on_and_how_often_it_was_right(folder, trained, monkeypatch):
     monkeypatch.chdir(folder)
     told = words(page_content.render_about(trained, Path("models/scratch_plain.keras"), EVALUATION))
-    assert "3 breeds Cairn, Grand Bleu de Gascogne, Löwchen. " in told
+    assert "3 breeds Cairn, Grand Bleu de Gascogne, Löwchen Trained on " in told
     assert "Trained on 1,192 drawn pictures of data/sample; 29 more chose when to stop" in told
     assert "79 drawn pictures that it was neither trained nor chosen on: 89.9% right" in told
     assert "(90% interval: 81.3% to 94.8%)" in told
     assert "Where no breed has 60.0% or more. Of the test pictures, 91.1% had, and 91.7% of these were right." in told
     assert "These are drawn pictures, not photographs." in told
+    assert "Of the test pictures, 5.1% were called so, and of 1,234 of anything else 76.7%." in told
 
 
 def test_of_photos_it_says_photos(folder, trained, monkeypatch):
@@ -246,6 +263,20 @@ def test_of_a_model_that_reached_no_threshold_it_says_that_it_is_never_sure(fold
     assert "“Not sure” Always: " in told
 
 
+def test_without_unknown_photos_it_tells_what_became_of_the_test_photos_alone(folder, trained, monkeypatch):
+    monkeypatch.chdir(folder)
+    scores = {name: value for name, value in SCORES.items() if not name.startswith("unknown_")}
+    told = words(page_content.render_about(trained, Path("it.keras"), EVALUATION | {"scratch_plain": scores}))
+    assert "Of the test pictures, 5.1% were called so. " in told
+
+
+def test_of_a_model_that_knows_too_few_photos_it_says_that_it_always_answers(folder, trained, monkeypatch):
+    monkeypatch.chdir(folder)
+    few = trained._replace(familiarity=Familiarity(KNOWN[:18], None))
+    told = words(page_content.render_about(few, Path("it.keras"), EVALUATION))
+    assert "“None of these breeds” Never: 18 photos of these breeds that it did not learn from are too few to" in told
+
+
 def test_without_a_lock_or_counts_it_leaves_them_out(tmp_path, trained, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = words(page_content.render_about(trained, Path("it.keras"), EVALUATION))
@@ -253,9 +284,9 @@ def test_without_a_lock_or_counts_it_leaves_them_out(tmp_path, trained, monkeypa
     assert "Trained on" not in told
 
 
-def shown(trained: Trained, files: list[Path]) -> page_content.Shown:
-    (batch,) = answer_in_batches(trained.classifier, files, MAX_PIXELS, trained.threshold, 8)
-    return page_content.show_batch(trained, batch, {file: file.name for file in files})
+def shown(trained: Trained, files: list[Path], training_photos: TrainingPhotos | None = None) -> page_content.Shown:
+    (batch,) = answer_in_batches(trained.classifier, files, MAX_PIXELS, trained.familiarity, trained.threshold, 8)
+    return page_content.show_batch(trained, training_photos, batch, {file: file.name for file in files})
 
 
 def test_the_picture_is_the_one_that_the_model_was_given(folder, trained):
@@ -292,9 +323,90 @@ def test_names_of_files_are_text_whatever_they_hold(folder, trained):
     assert words(html).count("{{value}}") == 3
 
 
+# What is none of the breeds
+
+
+@pytest.fixture(scope="module")
+def training_photos(tmp_path_factory):
+    """Training photos, by the features of the network above: its three colours."""
+    folder = tmp_path_factory.mktemp("training")
+    colours = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "pale": (170, 160, 150)}
+    breeds = dict(zip(colours, [*BREEDS, BREEDS[2]], strict=True))
+    files = [Alike(paint(folder / f"{name}.png", colour, (40, 40)), breeds[name]) for name, colour in colours.items()]
+    features = np.array(list(colours.values()), np.float32)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    return TrainingPhotos(familiar_features(by_colour()), unit, files)
+
+
+def test_a_photo_that_is_none_of_the_breeds_is_called_so_and_stands_beside_the_training_photos_most_like_it(
+    folder, trained, training_photos
+):
+    grey, red = folder / "photos/grey.png", folder / "photos/red.png"
+    found = shown(trained._replace(familiarity=COLOURFUL), [grey, red], training_photos)
+    unknown, known = found.photos
+    assert [(photo["unknown"], photo["sure"]) for photo in found.photos] == [(True, False), (False, True)]
+    assert len({each["picture"] for each in unknown["alike"]}) == 3
+    assert unknown["alike"][0]["breed"] == BREEDS[2], "the pale one"
+    assert known["alike"] == []
+
+    html = page_content.render_answers(found, trained.threshold)
+    of_grey, of_red = html.split("red.png", 1)[0], html.split("grey.png", 1)[1].split("red.png", 1)[1]
+    assert words(html).count(NONE_OF_THESE) == words(of_grey).count(NONE_OF_THESE) == 1
+    assert "not sure" not in words(html), "that it is none of the breeds says enough"
+    assert f"{BREEDS[2]}, the training photo most like it" in words(of_grey)
+    assert of_grey.count("A training photo of ") == 3
+    assert "raining photo" not in of_red
+    assert len(unknown["breeds"]) == 3, "they are listed all the same"
+
+
+def test_without_training_photos_the_page_says_that_it_is_none_of_the_breeds_and_shows_nothing_beside_it(
+    folder, trained
+):
+    found = shown(trained._replace(familiarity=COLOURFUL), [folder / "photos/grey.png"])
+    assert found.photos[0]["alike"] == []
+    html = page_content.render_answers(found, trained.threshold)
+    assert NONE_OF_THESE in words(html)
+    assert "raining photo" not in html
+
+
+def test_a_model_that_knows_too_few_photos_turns_none_away(folder, trained, training_photos):
+    few = trained._replace(familiarity=Familiarity([], None))
+    (photo,) = shown(few, [folder / "photos/grey.png"], training_photos).photos
+    assert (photo["unknown"], photo["familiarity"], photo["alike"]) == (False, 1, [])
+    assert NONE_OF_THESE not in page_content.render_answers(page_content.Shown([photo], [], 0), trained.threshold)
+
+
+def test_training_photos_are_read_of_models_on_a_backbone_where_they_are(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    families = {"scratch": ("scratch_plain",), "VGG16": ("VGG16_finetune",)}
+    read = []
+    monkeypatch.setattr(
+        page_content, "read_training_photos", lambda network, backbone: read.append((network, backbone))
+    )
+    page_content.read_alike(trained, families)
+    page_content.read_alike(trained._replace(name=None), families)
+    page_content.read_alike(trained._replace(name="VGG16_finetune", as_saved=None), families)
+    assert read == [], "from scratch, from elsewhere, or exported"
+    page_content.read_alike(trained._replace(name="VGG16_finetune"), families)
+    assert read == [(trained.as_saved, "VGG16")]
+
+
+def test_where_somebody_has_the_model_alone_there_are_no_training_photos(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert page_content.read_alike(trained._replace(name="VGG16_finetune"), {"VGG16": ("VGG16_finetune",)}) is None
+
+
 def test_of_many_breeds_the_first_are_listed_and_the_others_folded_away(trained):
     breeds = [{"breed": f"Breed {number}", "probability": 1 / 120} for number in range(120)]
-    photo = {"photo": "dog.jpg", "sure": True, "breeds": breeds, "picture": "data:", "heat": None}
+    photo = {
+        "photo": "dog.jpg",
+        "unknown": False,
+        "sure": True,
+        "breeds": breeds,
+        "picture": "data:",
+        "heat": None,
+        "alike": [],
+    }
     html = page_content.render_answers(page_content.Shown([photo], [], 0), trained.threshold)
     open_part, folded = html.split("<details>")
     assert open_part.count("<tr>") == 5
@@ -307,7 +419,7 @@ def test_a_network_that_is_not_kerass_has_no_heat(folder, trained):
         input_shape = (None, SIDE, SIDE, 3)
 
         def predict_on_batch(self, photos):
-            return np.tile([[0.7, 0.2, 0.1]], (len(photos), 1))
+            return {FAMILIARITY: np.full(len(photos), 0.9), PROBABILITIES: np.tile([[0.7, 0.2, 0.1]], (len(photos), 1))}
 
     other = trained._replace(classifier=classify(Other()), as_saved=None)
     found = shown(other, [folder / "photos/red.png"])
@@ -332,7 +444,7 @@ def test_an_empty_lock_tells_nothing(tmp_path, monkeypatch):
 def test_averaged_views_are_explained_by_the_network_as_it_is_saved(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_classifier(classify(by_colour()), Path("models/scratch_plain.keras"))
-    read = load_model(Path("models/scratch_plain.keras"), EVALUATION | {"views": 2})
+    read = load_model(Path("models/scratch_plain.keras"), EVALUATION | {"views": 2}, TURNED_AWAY)
     (photo,) = shown(read, [folder / "photos/red.png"]).photos
     assert photo["heat"] is not None
     assert read.as_saved.inputs[0].shape == read.classifier.network.inputs[0].shape
@@ -531,6 +643,60 @@ def test_the_browser_asks_no_other_machine_for_anything(browser, tab, folder):
     assert {host for host in hosts if not CHROMIUMS_OWN.fullmatch(host)} <= {"127.0.0.1"}
 
 
+@pytest.fixture(scope="module")
+def on_a_backbone(folder, tmp_path_factory):
+    """The same repository with a model on a backbone, and what features and prepare made of its training photos."""
+    root = shutil.copytree(folder, tmp_path_factory.mktemp("app") / "it", ignore=shutil.ignore_patterns("temporary"))
+    (root / "models/scratch_plain.keras").rename(root / "models/VGG16_finetune.keras")
+    scores = SCORES | {"familiarity_threshold": COLOURFUL.threshold}
+    said = EVALUATION | {"VGG16_finetune": scores, "best": "VGG16_finetune"}
+    (root / "metrics/evaluate.json").write_text(json.dumps(said))
+    colours = {"Cairn/1.jpg": (250, 30, 0), "Grand Bleu de Gascogne/2.jpg": (60, 200, 60), "Löwchen/3.jpg": (0, 0, 255)}
+    for photo, colour in colours.items():
+        (root / "data/prepared/train" / photo).parent.mkdir(parents=True)
+        paint(root / f"data/prepared/train/{photo}.png", colour, (PREPARED_SIDE, PREPARED_SIDE))
+    listed = pd.DataFrame({"file": list(colours), "split": "train", "group": range(len(colours))})
+    listed.to_csv(root / "data/prepared/manifest.csv", index=False)
+    (root / "data/augmented/plain").mkdir(parents=True)
+    (root / "data/augmented/plain/views.csv").write_text("view,photo,copy\n")
+    features = root / "data/features/VGG16/plain"
+    features.mkdir(parents=True)
+    with write_rows(features / "train.npy", (len(colours), 3), np.float32) as append:
+        append(np.array(list(colours.values()), np.float32))
+    write_breeds(BREEDS, features, "train")
+    return root
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_a_photo_that_is_none_of_the_breeds_stands_above_the_training_photos_most_like_it(
+    browser, on_a_backbone, folder, width
+):
+    pytest.importorskip("gradio", reason="Gradio is not here: requirements/app.txt has it")
+    page = Served(on_a_backbone)
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.goto(page.address)
+    tab.wait_for_selector("input[type=file]", state="attached")
+    drop(tab, folder / "photos/grey.png", folder / "photos/red.png")
+    grey, red = tab.locator(".answers article").all()
+    assert grey.locator(".unsure").text_content() == NONE_OF_THESE
+    captions = grey.locator(".alike figcaption").all_inner_texts()
+    assert captions[0] == "Grand Bleu de Gascogne, the training photo most like it"
+    assert sorted(captions[1:]) == ["Cairn", "Löwchen"]
+    widths = grey.locator(".alike img").evaluate_all("images => images.map(i => i.naturalWidth)")
+    assert widths == [PREPARED_SIDE] * 3
+    assert len(rows(tab, 0)) == len(BREEDS)
+    assert (red.locator(".unsure").count(), red.locator(".alike").count()) == (0, 0)
+    if "SCREENSHOTS" in os.environ:
+        tab.screenshot(path=Path(os.environ["SCREENSHOTS"]) / f"unknown-{width}.png", full_page=True)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    outside = "e => { const b = e.getBoundingClientRect(); return b.left < 0 || b.right > innerWidth + 0.5 }"
+    shown = tab.locator(".answers *")
+    assert shown.evaluate_all(f"all => all.filter({outside}).map(e => e.outerHTML)") == []
+    tab.close()
+    assert page.end(signal.SIGTERM) == 0
+    assert "Traceback" not in page.complaint()
+
+
 # What is refused
 
 
@@ -585,7 +751,7 @@ def test_gradio_itself_would_not_give_files_away_either(folder, trained, monkeyp
     monkeypatch.chdir(folder)
     from stages.lib.serving.page import make_page
 
-    page = make_page(trained, Path("models/scratch_plain.keras"), EVALUATION, MAX_PIXELS, folder / "uploads")
+    page = make_page(trained, None, Path("models/scratch_plain.keras"), EVALUATION, MAX_PIXELS, folder / "uploads")
     page.user_middleware.clear()
     with TestClient(page, base_url="http://127.0.0.1") as client:
         assert client.get("/").status_code == 200
@@ -681,7 +847,7 @@ def test_of_too_many_photos_the_first_are_answered_and_the_others_counted(folder
     monkeypatch.setattr(page, "MOST", 2)
     files = [page.Upload(folder / "photos" / name, name) for name in ("red.png", "notes.txt", "blue.jpg", "grey.png")]
     steps = []
-    html = page.answer_uploads(trained, files, MAX_PIXELS, steps.append)
+    html = page.answer_uploads(trained, None, files, MAX_PIXELS, steps.append)
     assert html.count("<article>") == 1
     assert "2 more were left out" in words(html)
     assert steps == [(2, 2)]
@@ -698,7 +864,7 @@ def test_without_memory_there_is_a_sentence(folder, trained, monkeypatch):
 
     monkeypatch.setattr("stages.lib.serving.answers.read_photo", no_memory)
     with pytest.raises(gradio.Error, match="There is not enough memory for these photos: try fewer"):
-        page.answer_uploads(trained, [page.Upload(folder / "photos/red.png", "red.png")], MAX_PIXELS, print)
+        page.answer_uploads(trained, None, [page.Upload(folder / "photos/red.png", "red.png")], MAX_PIXELS, print)
 
 
 # What is left of photos
@@ -714,7 +880,7 @@ def test_the_copy_of_a_photo_is_deleted_after_a_while_though_others_come(folder,
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(page, "KEPT", 6)
     monkeypatch.setattr(page, "TIDY_EVERY", 0.2)
-    served = page.make_page(trained, Path("models/scratch_plain.keras"), EVALUATION, MAX_PIXELS, tmp_path)
+    served = page.make_page(trained, None, Path("models/scratch_plain.keras"), EVALUATION, MAX_PIXELS, tmp_path)
     with TestClient(served, base_url="http://127.0.0.1") as client:
         (copy,) = map(Path, upload(client, folder / "photos/red.png").json())
         broken_off = tmp_path / "tmp01234567"  # Gradio knows nothing of it

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from conftest import slow_but
 from dvc.repo import Repo
+from small_classifiers import KNOWN
 
 from stages.lib.core import paths
 from stages.lib.core.errors import run
@@ -89,7 +90,7 @@ def train_and_write(make, settings):
     training = training_batches(inputs[:half], labels[:half], 3, settings, 1)
     validation = validation_batches(inputs[half:], labels[half:], 3, settings.batch_size)
     trained = train(model, training, validation, settings, NAME)
-    write_results(NAME, Classifier(model, ["x", "y", "z"], "crop", 32), trained, "float32")
+    write_results(NAME, Classifier(model, ["x", "y", "z"], "crop", 32, KNOWN), trained, "float32")
     return trained
 
 

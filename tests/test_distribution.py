@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
+from small_classifiers import assert_close
 from tiny_pipeline import BACKBONE, FINETUNE, draw_photos, tiny_params
 from two_devices import CASES, SETTINGS
 
@@ -232,7 +233,7 @@ def test_a_stage_makes_of_two_devices_what_it_makes_of_one(project, stages_run, 
     assert "devices: 2 of 2\n" in (stages_run / f"{case}-2/printed.txt").read_text()
     assert len(set(histories[0][:, LOSSES[0]])) == len(histories[0]), "nothing was trained"
     assert relative(*(history[:, LOSSES] for history in histories)) <= rounding
-    np.testing.assert_allclose(said[1], said[0], atol=rounding)
+    assert_close(said[1], said[0], rounding)
 
 
 def test_with_one_device_there_is_no_strategy_and_nothing_is_said(capsys):

@@ -14,7 +14,7 @@ from stages.lib.core import paths
 from stages.lib.core.models import list_families, plan_comparisons
 from stages.lib.core.outputs import write_json
 from stages.lib.core.params import load_params
-from stages.lib.core.tables import write_csv
+from stages.lib.core.tables import read_csv, write_csv
 from stages.lib.datasets.predictions import Predictions, write_models, write_predictions
 from stages.lib.evaluation.answer import answer_in_a_sentence, best_on_val
 from stages.lib.evaluation.caveats import describe_test, find_caveats
@@ -173,17 +173,32 @@ BREEDS = ["Akita", "NA"]
 PHOTOS = 30
 
 
-def write_answers(families: dict[str, tuple[str, ...]]) -> None:
-    """What the stages before would have made of all ``families``, with answers at random."""
+KNOWN = np.linspace(0.1, 0.86, 39).tolist()  # of known photos; a share of 0.05 of them are the least familiar
+
+
+def of_family(models: tuple[str, ...], familiarity: np.ndarray) -> dict[str, np.ndarray]:
+    """The same for each model, as those on a backbone have it; another for each from scratch."""
+    from_scratch = models == list_families([])["scratch"]
+    return {model: familiarity / (1 + place * from_scratch) for place, model in enumerate(models)}
+
+
+def write_answers(families: dict[str, tuple[str, ...]], unknown: int = 7, known: list[float] = KNOWN) -> None:
+    """What the stages before would have made of all ``families``, with answers at random.
+
+    ``unknown`` is how many photos there are of anything else, ``known`` how familiar known ones are.
+    """
     generator = np.random.default_rng(0)
     photos, actual = [f"{number}.jpg" for number in range(PHOTOS)], list(generator.choice(BREEDS, PHOTOS))
     for family, models in families.items():
         folder = paths.PREDICTIONS / family
         folder.mkdir(parents=True)
-        for split in ("val", "test"):
-            answers = {model: generator.dirichlet([1, 1], PHOTOS).astype(np.float32) for model in models}
-            write_predictions(folder, split, Predictions(photos, actual, answers))
-        about = {"breeds": BREEDS, "parameters": 7, "megabytes": 0.1}
+        for split in ("val", "test", "unknown"):
+            files = [f"cats/{number}.jpg" for number in range(unknown)] if split == "unknown" else photos
+            breeds = ["cats"] * unknown if split == "unknown" else actual
+            answers = {model: generator.dirichlet([1, 1], len(files)).astype(np.float32) for model in models}
+            familiarity = of_family(models, generator.uniform(0, 1, len(files)).astype(np.float32))
+            write_predictions(folder, split, Predictions(files, breeds, answers, familiarity))
+        about = {"breeds": BREEDS, "parameters": 7, "megabytes": 0.1, "known_familiarity": known}
         write_models(folder, {model: {**about, "sha256": f"of {model}"} for model in models})
         timed = {"milliseconds_batch_1": 2.0, "milliseconds_batch_32": 1.0}
         write_json(paths.PREDICTION_COSTS / f"{family}.json", dict.fromkeys(models, timed))
@@ -213,12 +228,14 @@ def test_each_model_is_in_all_that_the_stage_makes_however_many_backbones_there_
     assert run_stage(evaluate.main, tmp_path) == 0
 
     models, found = set(list_models(names)), json.loads(paths.EVALUATION.read_text())
-    others = {"best", "best_sha256", "views", "test_photos", "drawn", "caveats"}
+    others = {"best", "best_backbone", "best_sha256", "turned_away", "views", "test_photos", "drawn", "caveats"}
     assert found.keys() == models | others
     assert found["best_sha256"] == f"of {found['best']}"
+    assert found["best_backbone"] == next((name for name in names if found["best"].startswith(name)), None)
     tables = {file.stem: pd.read_csv(file) for file in [*paths.PLOTS.glob("*.csv"), paths.COSTS / "evaluate.csv"]}
     del tables["data_size"]
-    pairs = tables.pop("comparisons")
+    pairs, roc = tables.pop("comparisons"), tables.pop("familiarity_roc")
+    assert roc["model"].unique().tolist() == ["scratch_plain", "scratch_augmented", *names], "the others have the same"
     assert {name: set(table["model"]) for name, table in tables.items()} == dict.fromkeys(tables, models)
     assert pairs[["question", "first", "second"]].to_numpy().tolist() == [
         list(pair) for pair in plan_comparisons(list_families(names), found["best"])
@@ -231,6 +248,66 @@ def test_each_model_is_in_all_that_the_stage_makes_however_many_backbones_there_
         *("model", "accuracy", "parameters", "megabytes", "training_seconds"),
         *("milliseconds_batch_1", "milliseconds_batch_32"),
     ]
+
+
+@pytest.fixture
+def evaluated(tmp_path, monkeypatch, write_params, run_stage, capsys):
+    """Run the stage with one backbone; give the scores of each model, the rows of familiarity.csv, and what it says."""
+
+    def run(**kinds: object):
+        monkeypatch.chdir(tmp_path)
+        with_backbones(paths.PARAMS, write_params, ["A"])
+        write_answers(list_families(["A"]), **kinds)
+        assert run_stage(evaluate.main, tmp_path) == 0
+        found = json.loads(paths.EVALUATION.read_text())
+        table = read_csv(paths.PLOTS / "familiarity.csv")
+        return {model: found[model] for model in list_models(["A"])}, table, capsys.readouterr().out
+
+    return run
+
+
+def test_what_each_model_turns_away_is_in_its_scores_and_each_photo_in_the_table(evaluated):
+    scores, table, told = evaluated(unknown=7)
+    assert list(table.columns) == [
+        *("model", "split", "photo", "predicted", "confidence", "familiarity", "p_value", "unknown")
+    ]
+    for model, of_model in table.groupby("model"):
+        found = dict(iter(of_model.groupby("split")))
+        assert {split: len(rows) for split, rows in found.items()} == {"test": PHOTOS, "unknown": 7}
+        assert scores[model]["familiarity_threshold"] == round(KNOWN[1], 6)
+        assert (scores[model]["known_photos"], scores[model]["unknown_photos"]) == (39, 7)
+        below = of_model["familiarity"] < scores[model]["familiarity_threshold"]
+        assert of_model["unknown"].tolist() == below.tolist() == (of_model["p_value"] <= 0.05).tolist()
+        assert scores[model]["turned_away"] == pytest.approx(found["test"]["unknown"].mean(), abs=1e-6)
+        assert scores[model]["unknown_turned_away"] == pytest.approx(found["unknown"]["unknown"].mean(), abs=1e-6)
+        assert "known_familiarity" not in scores[model], "it is in the model's file"
+    assert scores["A_finetune"]["unknown_auc"] == scores["A_transfer_plain"]["unknown_auc"]
+    assert scores["A_finetune"]["unknown_auc"] != scores["scratch_plain"]["unknown_auc"]
+    assert "Of 7 photos of anything else (data/sample_unknown), it turns away " in told
+
+
+@pytest.mark.parametrize("unknown", [0, 1])
+def test_with_too_few_unknown_photos_nothing_is_said_of_them_and_the_rest_stays(evaluated, unknown):
+    scores, table, told = evaluated(unknown=unknown)
+    assert [key for model in scores.values() for key in model if key.startswith("unknown")] == []
+    assert all({"familiarity_threshold", "due_low", "turned_away"} <= set(model) for model in scores.values())
+    assert table["split"].value_counts().to_dict() == {"test": PHOTOS * len(scores)} | (
+        {"unknown": len(scores)} if unknown else {}
+    )
+    assert "anything else" not in told
+    assert "“none of these breeds”" in told
+    roc = (paths.PLOTS / "familiarity_roc.csv").read_text().splitlines()
+    assert roc[0] == "model,known_turned_away,unknown_turned_away"
+    assert (len(roc) == 1) == (unknown == 0)
+
+
+def test_with_too_few_known_photos_no_model_turns_anybody_away(evaluated):
+    scores, table, told = evaluated(known=KNOWN[:18])
+    assert {model["familiarity_threshold"] for model in scores.values()} == {None}
+    assert {model["turned_away"] for model in scores.values()} == {0}
+    assert not table["unknown"].any()
+    assert " turns nobody away: to call 5 % of known photos “none of these breeds” takes 19 that it was" in told
+    assert "and there are 18." in told
 
 
 def test_of_a_backbone_that_was_taken_off_nothing_is_left_and_it_is_told(

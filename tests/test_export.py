@@ -20,10 +20,11 @@ import yaml
 from conftest import slow_but
 from PIL import Image
 from pipeline_fixtures import ROOT, Repository
+from small_classifiers import KNOWN, assert_close, familiar, largest_differences, small_classifier
 
 from stages import convert, export, predict
 from stages.lib.backbones.build import build_backbone
-from stages.lib.core.classifier import Classifier
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
 from stages.lib.core.errors import UserError
 from stages.lib.core.evaluated import read_evaluation
 from stages.lib.core.hashes import hash_file
@@ -32,16 +33,16 @@ from stages.lib.core.registry import NETWORKS
 from stages.lib.core.shrinking import shrink
 from stages.lib.exporting import conversion, exported
 from stages.lib.exporting.about import About, describe
-from stages.lib.exporting.parity import compare
+from stages.lib.exporting.parity import Parity, compare
 from stages.lib.images.photos import to_square
 from stages.lib.networks.classifiers import head_network, join, scratch_network
 from stages.lib.networks.graphs import average_views
 from stages.lib.networks.model_files import load_classifier, save_classifier
-from stages.lib.serving.trained_models import load_model
+from stages.lib.serving.trained_models import NONE_OF_THESE, find_export, load_model
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]
 SIDE, PREPARED_SIDE = 32, 48  # pixels
-THRESHOLD = 0.515  # of which the drawn photos fall on both sides
+THRESHOLD, FAMILIARITY_THRESHOLD = 0.515, 0.04  # of both of which the drawn photos fall on both sides
 FILES = {name: each.file for name, each in exported.FORMATS.items()}
 ARTIFACTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
 CLOSE = {"onnx": 1e-5, "tflite": 1e-5, "tflite_float16": 2e-3}  # probabilities of an untrained network
@@ -65,9 +66,10 @@ def untrained() -> keras.Model:
 def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) -> Path:
     """What the stage reads: a model, what evaluate said of it, and four test photos of each breed."""
     model = folder / "models/scratch_plain.keras"
-    save_classifier(Classifier(network, BREEDS, "pad", PREPARED_SIDE), model)
+    save_classifier(small_classifier(network, BREEDS, "pad", PREPARED_SIDE), model)
     (folder / "metrics").mkdir()
-    said = {"scratch_plain": {"threshold": THRESHOLD}, "best": "scratch_plain"}
+    thresholds = {"threshold": THRESHOLD, "familiarity_threshold": FAMILIARITY_THRESHOLD}
+    said = {"scratch_plain": thresholds, "best": "scratch_plain"}
     said |= {"best_sha256": hash_file(model), "views": views}
     (folder / "metrics/evaluate.json").write_text(json.dumps(said))
     for place, breed in enumerate(BREEDS):
@@ -82,7 +84,8 @@ def write_exported(network: bytes, path: Path, **changes: object) -> None:
     """Label a converted network, as the stage does; ``changes`` are of what there is to know of it."""
     about = About(
         model="scratch_plain", keras_sha256="0", description="", breeds=BREEDS, resize="crop",
-        prepared_size=PREPARED_SIDE, threshold=THRESHOLD, views=1,
+        prepared_size=PREPARED_SIDE, threshold=THRESHOLD, familiarity_threshold=FAMILIARITY_THRESHOLD,
+        known_familiarity=KNOWN, views=1,
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # pydantic of what it does not check
@@ -104,17 +107,19 @@ def photos():
 
 @each_format
 @pytest.mark.parametrize("count", [1, 5])
-def test_an_exported_model_gives_the_probabilities_of_keras_for_any_number_of_photos(made, photos, name, count):
+def test_an_exported_model_gives_what_keras_gives_for_any_number_of_photos(made, photos, name, count):
     found = exported.load_exported(made / "models/exported" / FILES[name])
-    expected = untrained().predict_on_batch(photos[:count])
+    expected = familiar(untrained()).predict_on_batch(photos[:count])
     assert found.classifier.network.input_shape == (None, SIDE, SIDE, 3)
-    assert np.abs(found.classifier.network.predict_on_batch(photos[:count]) - expected).max() < CLOSE[name]
+    assert found.classifier.network.output_shape == [(None,), (None, len(BREEDS))]
+    assert_close(found.classifier.network.predict_on_batch(photos[:count]), expected, CLOSE[name])
     assert found.classifier.breeds == BREEDS
     assert (found.classifier.resize, found.classifier.prepared_size) == ("pad", PREPARED_SIDE)
-    assert found.about.threshold == THRESHOLD
+    assert (found.about.threshold, found.about.familiarity_threshold) == (THRESHOLD, FAMILIARITY_THRESHOLD)
+    assert found.classifier.known_familiarity == found.about.known_familiarity == KNOWN
 
 
-def predict_with_rounded_weights(network: keras.Model, photos: np.ndarray) -> np.ndarray:
+def predict_with_rounded_weights(network: keras.Model, photos: np.ndarray) -> dict[str, np.ndarray]:
     """What Keras answers where every weight is rounded to float16, which the layers of a deep network add up."""
     weights = network.get_weights()
     network.set_weights([weight.astype(np.float16).astype(np.float32) for weight in weights])
@@ -125,7 +130,7 @@ def predict_with_rounded_weights(network: keras.Model, photos: np.ndarray) -> np
 
 def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> None:
     """Export a network, and ask it and what was written about photos that are the darker the later they come."""
-    save_classifier(Classifier(network, BREEDS, "crop", SIDE), folder / "it.keras")
+    save_classifier(small_classifier(network, BREEDS), folder / "it.keras")
     classifier = load_classifier(folder / "it.keras")
     noise = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3))
     darker = (noise // np.arange(1, 5).reshape(4, 1, 1, 1)).astype(np.uint8)
@@ -135,23 +140,26 @@ def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> N
         "tflite": conversion.to_tflite(classifier.network),
         "tflite_float16": conversion.to_tflite(classifier.network, weights="float16"),
     }
-    rounding = np.abs(predict_with_rounded_weights(classifier.network, darker) - expected).max()
+    rounding = max(largest_differences(predict_with_rounded_weights(classifier.network, darker), expected).values())
     close = CLOSE | {"tflite_float16": max(CLOSE["tflite_float16"], 2 * rounding)}  # batch norms are folded in first
-    assert np.ptp(expected, axis=0).max() > 5 * max(close.values()), "all the same: this would find no fault"
+    spread = np.ptp(expected[PROBABILITIES], axis=0).max()
+    assert spread > 5 * max(close.values()), "all the same: this would find no fault"
     for name, file in FILES.items():
         write_exported(converted[name], folder / file)
         found = exported.load_exported(folder / file).classifier.network.predict_on_batch(darker)
-        assert np.abs(found - expected).max() < close[name], name
+        assert_close(found, expected, close[name])
 
 
 def test_averaged_views_are_part_of_each_exported_model(tmp_path, draw_photo, run_stage, photos):
     make_folder(tmp_path, draw_photo, untrained(), views=2)
     assert [run_stage(stage.main, tmp_path) for stage in (convert, export)] == [0, 0]
-    expected = average_views(untrained(), 2).predict_on_batch(photos)
-    assert np.abs(expected - untrained().predict_on_batch(photos)).max() > 10 * max(CLOSE.values())
+    network = familiar(untrained())
+    expected, alone = average_views(network, 2).predict_on_batch(photos), network.predict_on_batch(photos)
+    assert np.abs(expected[PROBABILITIES] - alone[PROBABILITIES]).max() > 10 * max(CLOSE.values())
+    np.testing.assert_allclose(expected[FAMILIARITY], alone[FAMILIARITY], atol=1e-6)
     for name, file in FILES.items():
         found = exported.load_exported(tmp_path / "models/exported" / file).classifier.network
-        assert np.abs(found.predict_on_batch(photos) - expected).max() < CLOSE[name], name
+        assert_close(found.predict_on_batch(photos), expected, CLOSE[name])
 
 
 def put_head_on(backbone: keras.Model) -> keras.Model:
@@ -201,9 +209,11 @@ def test_the_stages_measure_parity_size_and_time_of_each_format(made):
     found = json.loads((made / "metrics/export.json").read_text())
     assert list(found) == ["model", "views", "test_photos", *FILES]
     assert (found["model"], found["test_photos"]) == ("scratch_plain", 12)
-    assert [list(found[name]) for name in FILES] == [["largest_difference", "equal_answers"]] * 3
+    measured = ["largest_difference", "largest_difference_of_familiarity", "equal_answers"]
+    assert [list(found[name]) for name in FILES] == [measured] * 3
     assert [found[name]["equal_answers"] for name in FILES] == [1, 1, 1]
-    assert 0 < found["tflite_float16"]["largest_difference"] < CLOSE["tflite_float16"]
+    for name in measured[:2]:
+        assert 0 < found["tflite_float16"][name] < CLOSE["tflite_float16"]
     costs = json.loads((made / "metrics/costs/convert.json").read_text())
     assert list(costs) == ["keras", *FILES]
     assert all(list(row) == ["megabytes", "milliseconds_batch_1", "milliseconds_batch_32"] for row in costs.values())
@@ -235,7 +245,12 @@ def test_a_stage_before_evaluate_tells_in_one_line_what_to_run_first(
 
 def test_a_model_that_is_not_there_is_told_in_one_line(tmp_path, run_stage, capsys, contents):
     (tmp_path / "metrics").mkdir()
-    said = {"best": "VGG16_finetune", "best_sha256": "0", "views": 1, "VGG16_finetune": {"threshold": 0.5}}
+    said = {
+        "best": "VGG16_finetune",
+        "best_sha256": "0",
+        "views": 1,
+        "VGG16_finetune": {"threshold": 0.5, "familiarity_threshold": None},
+    }
     (tmp_path / "metrics/evaluate.json").write_text(json.dumps(said))
     before = contents(tmp_path)
     assert run_stage(convert.main, tmp_path) == 1
@@ -303,13 +318,15 @@ def is_result(path: str) -> bool:
 def test_onnx_tells_what_it_is_to_any_reader(made):
     proto = onnx.load(made / "models/exported/best.onnx")
     onnx.checker.check_model(proto, full_check=True)
-    (photo,), (probabilities,) = proto.graph.input, proto.graph.output
-    assert (photo.name, probabilities.name) == ("photo", "probabilities")
-    assert [size.dim_param or size.dim_value for size in photo.type.tensor_type.shape.dim] == ["batch", SIDE, SIDE, 3]
-    assert [size.dim_param or size.dim_value for size in probabilities.type.tensor_type.shape.dim] == ["batch", 3]
+    shapes = {
+        each.name: [size.dim_param or size.dim_value for size in each.type.tensor_type.shape.dim]
+        for each in (*proto.graph.input, *proto.graph.output)
+    }
+    assert shapes == {"photo": ["batch", SIDE, SIDE, 3], FAMILIARITY: ["batch"], PROBABILITIES: ["batch", 3]}
     told = {entry.key: json.loads(entry.value) for entry in proto.metadata_props if entry.key != "sha256"}
     assert (told.pop("breeds"), told.pop("threshold"), told.pop("resize")) == (BREEDS, THRESHOLD, "pad")
     assert told.pop("prepared_size") == PREPARED_SIDE
+    assert (told.pop("familiarity_threshold"), told.pop("known_familiarity")) == (FAMILIARITY_THRESHOLD, KNOWN)
     assert told.pop("description") == proto.doc_string
     assert (
         "photo: float32 (n, 32, 32, 3), red-green-blue 0-255, made square by resize=pad at 48 pixels"
@@ -326,8 +343,9 @@ def test_an_exported_file_is_known_as_long_as_evaluate_speaks_of_the_model_that_
 ):
     monkeypatch.chdir(made)
     path, evaluation = Path("models/exported") / FILES[name], read_evaluation()
-    assert load_model(path, evaluation).name == "scratch_plain"
-    assert load_model(path, evaluation | {"best_sha256": "of one that was trained again"}).name is None
+    assert load_model(path, evaluation, 0.05).name == "scratch_plain"
+    again = evaluation | {"best_sha256": "of one that was trained again"}
+    assert load_model(path, again, 0.05).name is None
 
 
 @pytest.mark.parametrize(
@@ -335,7 +353,8 @@ def test_an_exported_file_is_known_as_long_as_evaluate_speaks_of_the_model_that_
     [
         (128, 1, "made square by resize=crop at 260 pixels, then shrunk to 128; probabilities: "),
         (260, 1, "made square by resize=crop; probabilities: "),
-        (260, 2, "below threshold; they are means over the photo and its mirror image, which the network makes itself"),
+        (260, 1, "; familiarity: float32 (n,); none of these breeds where it is below familiarity_threshold"),
+        (260, 2, "; probabilities are means over the photo and its mirror image, which the network makes itself"),
     ],
 )
 def test_what_goes_in_and_comes_out_is_told_in_words(side, views, told):
@@ -351,27 +370,64 @@ def test_tensorflow_lite_tells_what_it_is_to_any_unzip(made, file):
         told = json.loads(archive.read("metadata.json"))
     assert (told["breeds"], told["threshold"], told["resize"]) == (BREEDS, THRESHOLD, "pad")
     assert told["prepared_size"] == PREPARED_SIDE
+    assert (told["familiarity_threshold"], told["known_familiarity"]) == (FAMILIARITY_THRESHOLD, KNOWN)
 
 
 # Answers that differ
 
 
+def outputs_of(probabilities: np.ndarray, familiarity: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """What a network would have given; all photos are equally familiar if nothing else is said."""
+    return {
+        PROBABILITIES: probabilities,
+        FAMILIARITY: np.full(len(probabilities), 0.5) if familiarity is None else np.array(familiarity),
+    }
+
+
+def compare_probabilities(expected: np.ndarray, found: np.ndarray, threshold: float | None, tie: float) -> Parity:
+    return compare(outputs_of(expected), outputs_of(found), threshold, None, tie)
+
+
 def test_an_answer_differs_by_breed_or_by_sureness_unless_it_was_a_tie():
     expected = np.array([[0.6, 0.4], [0.6, 0.4], [0.5001, 0.4999], [0.61, 0.39], [0.58, 0.42], [0.5801, 0.4199]])
     found = np.array([[0.59, 0.41], [0.4, 0.6], [0.4999, 0.5001], [0.57, 0.43], [0.58, 0.42], [0.5799, 0.4201]])
-    parity = compare(expected, found, threshold=0.58, tie=1e-3)
+    parity = compare_probabilities(expected, found, threshold=0.58, tie=1e-3)
     assert parity.differing.tolist() == [1, 3]
     assert parity.equal_answers == pytest.approx(2 / 6)
     assert parity.largest_difference == pytest.approx(0.2)
-    assert compare(expected, found, threshold=None, tie=1e-3).differing.tolist() == [1]
-    assert compare(expected, found, threshold=None, tie=0.25).differing.tolist() == []
+    assert parity.largest_difference_of_familiarity == 0
+    assert compare_probabilities(expected, found, threshold=None, tie=1e-3).differing.tolist() == [1]
+    assert compare_probabilities(expected, found, threshold=None, tie=0.25).differing.tolist() == []
+
+
+def test_an_answer_differs_by_what_is_none_of_the_breeds_unless_it_was_a_tie():
+    same = np.tile([0.6, 0.4], (5, 1))
+    expected, found = (
+        outputs_of(same, familiarity)
+        for familiarity in ([0.5, 0.30, 0.3005, 0.3, 0.9], [0.5, 0.32, 0.2995, 0.2999999, 0.31])
+    )
+    parity = compare(expected, found, None, familiarity_threshold=0.31, tie=1e-3)
+    assert parity.differing.tolist() == [1]
+    assert parity.equal_answers == pytest.approx(4 / 5)
+    assert parity.largest_difference_of_familiarity == pytest.approx(0.59)
+    assert parity.largest_difference == 0
+    parity = compare(expected, found, None, familiarity_threshold=0.3, tie=1e-3)
+    assert (parity.differing.tolist(), parity.equal_answers) == ([], pytest.approx(4 / 5)), "that was a tie"
+    assert compare(expected, found, None, None, tie=1e-3).equal_answers == 1, "nothing is turned away"
 
 
 def test_probabilities_that_are_no_numbers_are_another_answer_and_no_tie():
     expected = np.array([[0.6, 0.4], [0.6, 0.4]])
     found = np.array([[np.nan, np.nan], [0.6, 0.4]])
     for threshold in (None, 0.5, 0.7):
-        assert compare(expected, found, threshold, tie=1).differing.tolist() == [0]
+        assert compare_probabilities(expected, found, threshold, tie=1).differing.tolist() == [0]
+
+
+def test_a_familiarity_that_is_no_number_is_another_answer_and_no_tie():
+    probabilities = np.array([[0.6, 0.4], [0.6, 0.4]])
+    expected, found = outputs_of(probabilities), outputs_of(probabilities, [0.5, np.nan])
+    for threshold in (None, 0.5, 0.7):
+        assert compare(expected, found, None, threshold, tie=1).differing.tolist() == [1]
 
 
 def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
@@ -397,7 +453,11 @@ def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
     first, *others = [line for line in capsys.readouterr().err.splitlines() if "answer" in line]
     assert first == "error: an exported model must answer as Keras' does:"
     assert others
-    assert all(line.startswith("best.onnx answers Löwchen (1.0000) for ") for line in others)
+    pattern = (
+        r"best\.onnx answers Löwchen \(1\.0000, familiarity 0\.0\d{3}\) for .*, "
+        r"where Keras answers .* \(0\.\d{4}, familiarity 0\.0\d{3}\)"
+    )
+    assert [line for line in others if not re.fullmatch(pattern, line)] == []
     assert contents(folder) == before
 
 
@@ -405,7 +465,7 @@ def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
 def test_an_exported_network_can_be_sent_to_another_process(made, photos, name):
     network = exported.load_exported(made / "models/exported" / FILES[name]).classifier.network
     sent = pickle.loads(pickle.dumps(network))
-    np.testing.assert_array_equal(sent.predict_on_batch(photos), network.predict_on_batch(photos))
+    assert_close(sent.predict_on_batch(photos), network.predict_on_batch(photos), 0)
 
 
 # predict
@@ -440,10 +500,61 @@ def test_predict_takes_an_exported_model_which_needs_nothing_beside_it(
     (made / "params.yaml").symlink_to(root / "params.yaml")
     expected = json.loads(call_predict(monkeypatch, capsys, tmp_path / "photos", "--json")[1])
     assert [answer["sure"] for answer in answers] == [answer["sure"] for answer in expected]
-    assert {True, False} == {answer["sure"] for answer in answers}
+    assert {True, False} == {answer["sure"] for answer in answers} == {answer["unknown"] for answer in answers}
+    assert [answer["unknown"] for answer in answers] == [answer["unknown"] for answer in expected]
+    assert [answer["familiarity"] for answer in answers] == [answer["familiarity"] for answer in expected]
     for answer, other in zip(answers, expected, strict=True):
         one, two = ({row["breed"]: row["probability"] for row in each["breeds"]} for each in (answer, other))
         assert one == pytest.approx(two, abs=CLOSE[name])
+
+
+@pytest.fixture
+def copied(made, tmp_path, root, monkeypatch):
+    """A copy of the folder in which the stages ran, to change something in."""
+    folder = shutil.copytree(made, tmp_path / "copied", ignore=shutil.ignore_patterns("params.yaml"))
+    (folder / "params.yaml").symlink_to(root / "params.yaml")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_the_exported_file_answers_for_the_best_model_as_long_as_it_was_made_of_it(copied):
+    path, evaluation = Path("models/scratch_plain.keras"), read_evaluation()
+    found, of_keras = find_export(path, evaluation, 0.05), load_model(path, evaluation, 0.05)
+    assert type(found.classifier.network).__name__ == "OnnxNetwork"
+    assert found.classifier[1:] == of_keras.classifier[1:]
+    assert (found.familiarity, found.threshold, found.name) == of_keras[2:]
+    assert find_export(path, evaluation | {"best": "scratch_augmented"}, 0.05) is None
+    assert find_export(path, evaluation | {"views": 2}, 0.05) is None
+    assert find_export(path, {}, 0.05) is None
+    assert find_export(Path("models/exported/best.tflite"), evaluation, 0.05) is None, "that was asked for"
+    shutil.copyfile(path, "elsewhere.keras")
+    assert find_export(Path("elsewhere.keras"), evaluation, 0.05) is None
+    with path.open("ab") as file:
+        file.write(b"trained again")
+    assert find_export(path, evaluation, 0.05) is None
+    shutil.copyfile("elsewhere.keras", path)
+    (copied / "models/exported/best.onnx").unlink()
+    assert find_export(path, evaluation, 0.05) is None
+
+
+def test_without_the_best_models_file_its_export_answers_or_it_is_told_in_a_line(
+    copied, monkeypatch, capsys, draw_photo
+):
+    draw_photo(1).save("dog.png")
+    (copied / "models/scratch_plain.keras").unlink()
+    code, _, complaint = call_predict(monkeypatch, capsys, "dog.png")
+    assert (code, len(complaint.splitlines())) in ((0, 0), (1, 1)), "answered by the export, or told"
+
+
+def test_a_damaged_or_outdated_export_costs_no_answer_of_the_best_keras_model(copied, monkeypatch, capsys, draw_photo):
+    draw_photo(1).save("dog.png")
+    (copied / "models/exported/best.onnx").write_bytes(b"of an earlier version")
+    code, printed, complaint = call_predict(monkeypatch, capsys, "dog.png")
+    assert (code, complaint) == (
+        0,
+        "no exported file is of this model, so Keras answers, which takes seconds to load\n",
+    )
+    assert printed.startswith("dog.png\n")
 
 
 def test_predict_says_of_an_exported_model_without_a_threshold_that_it_is_never_sure(
@@ -458,19 +569,53 @@ def test_predict_says_of_an_exported_model_without_a_threshold_that_it_is_never_
     assert "  not sure: this model never is, " in printed
 
 
-def test_the_lines_of_the_docs_for_onnxruntime_alone_give_the_answer_of_keras(made, tmp_path, root, draw_photo):
+@pytest.mark.parametrize("file", ["it.onnx", "it.keras"])
+def test_predict_says_of_a_photo_that_is_none_of_the_breeds_that_instead_of_not_sure_and_lists_them_all_the_same(
+    made, tmp_path, root, draw_photo, monkeypatch, capsys, file
+):
+    """A model from elsewhere has the threshold that evaluate.turned_away gives, an exported one its own."""
+    if file.endswith(".keras"):
+        classifier = load_classifier(made / "models/scratch_plain.keras")
+        save_classifier(classifier._replace(known_familiarity=[0.5] * 19), tmp_path / file)
+    else:
+        write_exported(
+            (made / "data/converted/best.onnx").read_bytes(), tmp_path / file, threshold=0.99,
+            familiarity_threshold=0.5, known_familiarity=[0.5] * 19,
+        )  # fmt: skip
+    (tmp_path / "params.yaml").symlink_to(root / "params.yaml")
+    draw_photo(1).save(tmp_path / "dog.png")
+    monkeypatch.chdir(tmp_path)
+    code, printed, _ = call_predict(monkeypatch, capsys, "dog.png", "--model", file)
+    photo, told, *breeds = printed.splitlines()
+    assert (code, photo, told) == (0, "dog.png", f"  {NONE_OF_THESE}")
+    assert "not sure" not in printed
+    assert sorted(line.split("  ")[1] for line in breeds) == BREEDS
+    (answer,) = json.loads(call_predict(monkeypatch, capsys, "dog.png", "--model", file, "--json")[1])
+    assert list(answer) == ["photo", "unknown", "familiarity", "sure", "breeds"]
+    assert (answer["unknown"], answer["familiarity"]) == (True, 1 / 20)
+
+
+@pytest.mark.parametrize(("number", "unknown"), [(3, True), (0, False)], ids=["unknown", "known"])
+def test_the_lines_of_the_docs_for_onnxruntime_alone_give_the_answer_of_keras(
+    made, tmp_path, root, draw_photo, number, unknown
+):
     (lines,) = re.findall(
         r"```python\n(.*?best\.onnx.*?)```", (root / "docs/serving.md").read_text(encoding="utf-8"), re.DOTALL
     )
     (tmp_path / "models").symlink_to(made / "models")
-    draw_photo(3).save(tmp_path / "my_dog.jpg", quality=95)
+    draw_photo(number).save(tmp_path / "my_dog.jpg", quality=95)
     done = subprocess.run(
         [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300
     )
     picture = shrink(to_square(Image.open(tmp_path / "my_dog.jpg"), PREPARED_SIDE, "crop"), SIDE)
-    probabilities = untrained().predict_on_batch(np.asarray(picture)[None])[0]
-    assert done.stdout.split(" ", 1)[1].strip() == BREEDS[probabilities.argmax()]
-    assert float(done.stdout.split()[0].rstrip("%")) == pytest.approx(100 * probabilities.max(), abs=0.1)
+    found = familiar(untrained()).predict_on_batch(np.asarray(picture)[None])
+    assert (found[FAMILIARITY][0] < FAMILIARITY_THRESHOLD) == unknown
+    *told, answer = done.stdout.splitlines()
+    assert told == ["none of these breeds"] * unknown
+    (probabilities,) = found[PROBABILITIES]
+    share, breed = answer.split(" ", 1)
+    assert breed == BREEDS[probabilities.argmax()]
+    assert float(share.rstrip("%")) == pytest.approx(100 * probabilities.max(), abs=0.1)
 
 
 def test_onnxruntime_tells_nobody_that_it_was_imported(tmp_path, root):
@@ -556,6 +701,9 @@ def test_models_of_others_are_told_what_they_lack(made, tmp_path, complaint):
         ({"prepared_size": None}, "prepared_size"),
         ({"prepared_size": 31}, "it takes 32 pixels a side, and photos have 31 before"),
         ({"threshold": "high"}, "threshold"),
+        ({"familiarity_threshold": "high"}, "familiarity_threshold"),
+        ({"known_familiarity": None}, "known_familiarity"),
+        ({"known_familiarity": ["high"]}, "known_familiarity"),
     ],
 )
 @pytest.mark.parametrize("file", ["it.onnx", "it.tflite"])

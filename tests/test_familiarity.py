@@ -1,14 +1,18 @@
 """How familiar a photo is, from where on it is unknown, and whether a breed that was left out is noticed."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import beta, kstest
+from scipy.stats import beta, kstest, norm
+from sklearn.metrics import roc_auc_score
 
-from stages.lib.familiarity import conformal, leave_out, scores
+from stages.lib.familiarity import conformal, judging, leave_out, scores
 from stages.lib.familiarity.leave_out import Photos
+from stages.lib.familiarity.notice import LeftOut, tell_notice
 
 # Three directions in a plane: right, up, and half-way between them
 HALF = np.sqrt(0.5)
@@ -19,7 +23,8 @@ def photos_of(breeds: dict[str, tuple[float, float, float]], count: int, spread:
     """``count`` photos a breed, whose features lie about a direction."""
     generator = np.random.default_rng(seed)
     features = [generator.normal(direction, spread, (count, 3)) for direction in breeds.values()]
-    return Photos(np.concatenate(features).astype(np.float32), np.repeat(list(breeds), count))
+    names = np.repeat(list(breeds), count)
+    return Photos(np.concatenate(features).astype(np.float32), names, np.arange(len(names)))
 
 
 def nearest_cosine(bank: np.ndarray, features: np.ndarray, k: int = scores.NEAREST) -> np.ndarray:
@@ -175,9 +180,9 @@ FAR = {"Akita": (1.0, 0.0, 0.0), "Borzoi": (0.0, 1.0, 0.0), "Corgi": (0.0, 0.0, 
 ALIKE = FAR | {"Dingo": (0.0, 0.02, 1.0)}  # as good as a Corgi
 
 
-def leave(breeds: dict[str, tuple[float, float, float]], val: int = 20) -> pd.DataFrame:
-    train, asked = photos_of(breeds, 30, seed=1), photos_of(breeds, val, seed=2)
-    return leave_out.leave_breeds_out(train, asked, None, 0.05, 0.95, seed=1)
+def leave(breeds: dict[str, tuple[float, float, float]], train: int = 30, val: int = 20) -> pd.DataFrame:
+    known, asked = photos_of(breeds, train, seed=1), photos_of(breeds, val, seed=2)
+    return leave_out.leave_breeds_out(known, asked, 0.05, 0.95, seed=1)
 
 
 def test_breeds_that_look_like_no_other_are_all_turned_away():
@@ -185,7 +190,7 @@ def test_breeds_that_look_like_no_other_are_all_turned_away():
     assert found["breed"].tolist() == list(FAR)
     assert found["auc"].tolist() == found["turned_away"].tolist() == [1, 1, 1]
     assert found["photos"].tolist() == [50, 50, 50]
-    assert found["known_photos"].tolist() == [40, 40, 40]
+    assert found["known_photos"].tolist() == [100, 100, 100], "of train and val, of the two breeds that were left in"
     assert (found["turned_away_low"] < 1).all()
 
 
@@ -198,28 +203,31 @@ def test_a_breed_that_looks_like_another_passes_for_it():
     assert found.loc[["Akita", "Borzoi"], "turned_away"].tolist() == [1, 1]
 
 
-def test_where_val_is_too_small_no_breed_would_be_turned_away():
-    assert leave(FAR, val=9)["turned_away"].tolist() == [0, 0, 0]
+def test_where_known_photos_are_too_few_no_breed_would_be_turned_away():
+    found = leave(FAR, train=5, val=4)
+    assert found["known_photos"].tolist() == [18, 18, 18]
+    assert found["turned_away"].tolist() == [0, 0, 0]
+    assert found["auc"].tolist() == [1, 1, 1]
 
 
 def test_training_photos_make_up_for_a_small_val():
     train, val = photos_of(FAR, 30, seed=1), photos_of(FAR, 2, seed=2)
-    found = leave_out.leave_breeds_out(train, val, np.arange(90), 0.05, 0.95, seed=1)
+    found = leave_out.leave_breeds_out(train, val, 0.05, 0.95, seed=1)
     assert found["known_photos"].tolist() == [64, 64, 64]
     assert found["turned_away"].tolist() == [1, 1, 1]
 
 
 def test_what_is_left_out_depends_on_the_seed_and_not_on_the_order_of_the_photos():
     train, val = photos_of(ALIKE, 30, seed=1), photos_of(ALIKE, 20, seed=2)
-    turned = [Photos(photos.features[::-1], photos.breeds[::-1]) for photos in (train, val)]
-    first, second = (leave_out.leave_breeds_out(*photos, None, 0.05, 0.95, 1) for photos in ((train, val), turned))
+    turned = [Photos(*(values[::-1] for values in photos)) for photos in (train, val)]
+    first, second = (leave_out.leave_breeds_out(*photos, 0.05, 0.95, 1) for photos in ((train, val), turned))
     pd.testing.assert_frame_equal(first, second)
 
 
 def test_a_breed_alone_cannot_be_left_out():
     train = photos_of({"Akita": FAR["Akita"]}, 5)
     with pytest.raises(ValueError, match="two breeds or more"):
-        leave_out.leave_breeds_out(train, train, None, 0.05, 0.95, seed=1)
+        leave_out.leave_breeds_out(train, train, 0.05, 0.95, seed=1)
 
 
 @pytest.mark.parametrize(("breeds", "sizes"), [(2, {1}), (20, {1}), (21, {1, 2}), (115, {5, 6})])
@@ -238,3 +246,178 @@ def test_the_summary_is_the_mean_over_breeds_within_its_interval():
     assert 0.7 <= found["auc_low"] < 0.85 < found["auc_high"] <= 1
     assert [found[f"turned_away{end}"] for end in ("", "_low", "_high")] == [0.5, 0.5, 0.5]
     assert list(found) == ["auc", "auc_low", "auc_high", "turned_away", "turned_away_low", "turned_away_high"]
+
+
+# Scores that are kept
+
+
+def test_kept_scores_are_rounded_in_order_and_give_the_same_threshold_and_p_values():
+    generator = np.random.default_rng(0)
+    calibration, asked = (generator.random(count).astype(np.float32) for count in (200, 500))
+    kept = conformal.keep_scores(calibration)
+    assert kept == sorted(kept) == np.round(np.sort(calibration).astype(float), 6).tolist()
+    assert all(len(f"{score}") <= len("0.123456") for score in kept)
+    assert json.loads(json.dumps(kept)) == kept
+    assert conformal.find_threshold(kept, 0.05) == conformal.find_threshold(calibration, 0.05) == kept[9]
+    assert conformal.p_values(kept, asked).tolist() == conformal.p_values(calibration, asked).tolist()
+
+
+@pytest.mark.parametrize(
+    ("score", "unknown"), [(0.1234564, False), (0.1234556, False), (0.1234554, True), (0.1234, True), (0.124, False)]
+)
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_score_that_is_the_threshold_but_for_its_rounding_is_known_and_its_p_value_says_the_same(
+    score, unknown, kind
+):
+    """0.123456 is 1 of 19 known photos, so that 1 in 20 may be turned away: those that are less familiar than it."""
+    known = [0.123456, *np.linspace(0.2, 0.9, 18).tolist()]
+    threshold, asked = conformal.find_threshold(known, 0.05), np.array([score], kind)
+    assert conformal.is_unknown(asked, threshold).tolist() == [unknown]
+    assert (conformal.p_values(known, asked) <= 0.05).tolist() == [unknown]
+
+
+@given(
+    steps=st.lists(st.integers(-8, 8), min_size=19, max_size=60),
+    asked=st.lists(st.integers(-40, 40), min_size=1, max_size=20),
+    share=st.sampled_from([0.05, 0.1, 0.29]),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_threshold_and_the_p_value_say_the_same_of_scores_that_differ_in_the_last_digits(steps, asked, share):
+    known = conformal.keep_scores(0.7 + np.array(steps) * 1e-6)
+    scores = (0.7 + np.array(asked) * 2.5e-7).astype(np.float32)
+    unknown = conformal.is_unknown(scores, conformal.find_threshold(known, share))
+    assert unknown.tolist() == (conformal.p_values(known, scores) <= share).tolist()
+
+
+# What a threshold does
+
+
+def test_the_area_and_its_interval_worked_out_by_hand():
+    """Known photos are above 2 of 2 and 1/4 of 2 unknown ones; unknown ones below 1/2 and 3/4 of 2 known ones."""
+    known, unknown = np.array([0.9, 0.4]), np.array([0.5, 0.4])
+    error = np.sqrt((0.375**2 * 2) / 2 + (0.125**2 * 2) / 2)  # of (1, 1/4) and (1/2, 3/4), by DeLong et al.
+    area, low, high = judging.auc_interval(known, unknown, 0.5)
+    assert (area, low, high) == pytest.approx((0.625, 0.625 - 0.67449 * error, 0.625 + 0.67449 * error), abs=1e-6)
+    assert judging.auc_interval(known, unknown, 0.95) == (0.625, 0, 1), "it is cut where there is no more"
+
+
+@given(seed=st.integers(0, 1000), digits=st.integers(0, 3), known=st.integers(2, 40), unknown=st.integers(2, 40))
+@settings(max_examples=100, deadline=None)
+def test_the_area_is_that_of_scikit_learn_also_where_scores_are_equal(seed, digits, known, unknown):
+    generator = np.random.default_rng(seed)
+    of_known, of_unknown = np.round(generator.random(known) * 1.5, digits), np.round(generator.random(unknown), digits)
+    is_known = np.repeat([True, False], [known, unknown])
+    area, low, high = judging.auc_interval(of_known, of_unknown, 0.95)
+    assert area == pytest.approx(roc_auc_score(is_known, np.concatenate([of_known, of_unknown])))
+    assert 0 <= low <= area <= high <= 1
+
+
+def test_where_all_known_photos_are_more_familiar_the_interval_is_a_point():
+    assert judging.auc_interval(np.array([0.7, 0.8]), np.array([0.1, 0.2, 0.3]), 0.95) == (1, 1, 1)
+    assert judging.auc_interval(np.array([0.1, 0.2]), np.array([0.7, 0.8]), 0.95) == (0, 0, 0)
+
+
+def test_the_area_is_as_often_within_its_interval_as_told():
+    """Normal scores with means one apart, of which the area is the chance that one is above the other."""
+    generator = np.random.default_rng(1)
+    within = []
+    for _ in range(1000):
+        _, low, high = judging.auc_interval(generator.normal(1, 1, 80), generator.normal(0, 1, 60), 0.9)
+        within.append(low <= norm.cdf(np.sqrt(0.5)) <= high)
+    assert np.mean(within) == pytest.approx(0.9, abs=0.03)
+
+
+KNOWN = np.linspace(0.1, 0.48, 39).tolist()  # of which the second, 0.11, is the threshold of 1 in 20
+
+
+def test_what_comes_of_a_threshold_worked_out_by_hand():
+    test, unknown = np.array([0.5, 0.3, 0.109, 0.2]), np.array([0.0, 0.05, 0.3])
+    found = judging.judge_familiarity(KNOWN, test, unknown, 0.05, 0.95)
+    assert (found["familiarity_threshold"], found["known_photos"], found["unknown_photos"]) == (0.11, 39, 3)
+    assert [found[f"turned_away{end}"] for end in ("", "_low", "_high")] == [0.25, 0.045587, 0.699358], "Wilson's"
+    assert [found[f"unknown_turned_away{end}"] for end in ("", "_low", "_high")] == [0.666667, 0.20766, 0.938508]
+    assert found["unknown_auc"] == pytest.approx((3 + 2.5 + 2 + 2) / 12, abs=1e-6)
+    due = conformal.turned_away_interval(39, 0.05, 0.95)
+    assert (found["due_low"], found["due_high"]) == pytest.approx(due, abs=1e-6)
+    assert json.loads(json.dumps(found)) == found, "numbers of Python's"
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_of_fewer_than_two_unknown_photos_nothing_is_told(count):
+    test = np.array([0.5, 0.1])
+    found = judging.judge_familiarity(KNOWN, test, np.zeros(count), 0.05, 0.95)
+    every = judging.judge_familiarity(KNOWN, test, np.zeros(2), 0.05, 0.95)
+    assert found == {name: value for name, value in every.items() if not name.startswith("unknown_")}
+    assert found["turned_away"] == 0.5
+
+
+def test_with_too_few_known_photos_there_is_no_threshold_and_nobody_is_turned_away():
+    found = judging.judge_familiarity(KNOWN[:18], np.array([-1, 1]), np.array([-1, -1]), 0.05, 0.95)
+    assert found["familiarity_threshold"] is None
+    assert [found[name] for name in ("known_photos", "due_low", "due_high")] == [18, 0, 0]
+    assert (found["turned_away"], found["unknown_turned_away"], found["unknown_auc"]) == (0, 0, 0.75)
+
+
+def test_each_photo_has_its_p_value_and_whether_it_is_turned_away():
+    photos = pd.DataFrame({"photo": ["a", "b", "c"]})
+    table = judging.tabulate(photos, np.array([0.1099999, 0.1, 0.5], np.float32), KNOWN, 0.05)
+    assert table["photo"].tolist() == ["a", "b", "c"]
+    assert table["p_value"].tolist() == [3 / 40, 2 / 40, 1]
+    assert table["unknown"].tolist() == [False, True, False], "the first is 0.11 but for rounding"
+    assert not judging.tabulate(photos, np.zeros(3), KNOWN[:18], 0.05)["unknown"].any()
+
+
+def test_the_curve_goes_from_nobody_to_everybody_turned_away_and_has_the_area_below_it():
+    generator = np.random.default_rng(0)
+    test, unknown = generator.normal(1, 1, 50), generator.normal(0, 1, 30)
+    curve = judging.trace_curve(test, unknown)
+    assert curve.iloc[[0, -1]].to_numpy().tolist() == [[0, 0], [1, 1]]
+    area = np.trapezoid(curve["unknown_turned_away"], curve["known_turned_away"])
+    assert area == pytest.approx(judging.auc_interval(test, unknown, 0.95)[0])
+    for known_too in (True, False):
+        none = judging.trace_curve(test if known_too else np.empty(0), unknown[:0])
+        assert (list(none.columns), len(none)) == (list(curve.columns), 0)
+
+
+# In words
+
+SCORES = {
+    "familiarity_threshold": 0.4, "known_photos": 1234, "due_low": 0.021, "due_high": 0.064, "turned_away": 0.045,
+}  # fmt: skip
+OF_UNKNOWN = {
+    "unknown_photos": 60, "unknown_turned_away": 0.75,
+    "unknown_turned_away_low": 0.63, "unknown_turned_away_high": 0.84,
+}  # fmt: skip
+LEFT_OUT = LeftOut(
+    {"turned_away": 0.613, "turned_away_low": 0.33, "turned_away_high": 0.89},
+    [
+        {"breed": "Akita", "turned_away": 0.9, "passes_for": "Borzoi"},
+        {"breed": "Borzoi", "turned_away": 0.2, "passes_for": "Corgi"},
+        {"breed": "Corgi", "turned_away": 0.2, "passes_for": "Akita"},
+    ],
+)
+
+
+def tell(scores: dict, left_out: LeftOut | None = None) -> str:
+    return tell_notice("best", scores, "79 test photos", "others/cats", 0.05, 0.95, left_out)
+
+
+def test_what_is_noticed_is_told_in_sentences():
+    told = tell(SCORES | OF_UNKNOWN, LEFT_OUT)
+    assert told == (
+        "Of the 79 test photos, best calls 4.5 % “none of these breeds”; 5 % were asked for, and 2.1 % to 6.4 % are "
+        "due by the chance that chose the 1,234 photos which tell what is usual. Of 60 photos of anything else "
+        "(others/cats), it turns away 75.0 % (95 % interval: 63.0 % to 84.0 %). Of a breed that it does not know it "
+        "would notice 61.3 % of the photos (33.0 % to 89.0 %), by its own breeds, each left out in turn; least of "
+        "Borzoi, 20.0 %, most of which is nearest to Corgi."
+    )
+
+
+def test_what_was_not_looked_for_is_left_out_of_the_sentences():
+    assert "anything else" not in tell(SCORES, LEFT_OUT)
+    assert "does not know" not in tell(SCORES | OF_UNKNOWN)
+    few = SCORES | OF_UNKNOWN | {"familiarity_threshold": None, "known_photos": 18}
+    assert tell(few, LEFT_OUT) == (
+        "best turns nobody away: to call 5 % of known photos “none of these breeds” takes 19 that it was not fitted "
+        "to, and there are 18."
+    )

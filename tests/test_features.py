@@ -8,11 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import features, finetune, transfer
+from stages import features, finetune, leave_breeds_out, transfer
 from stages.lib.backbones.build import build_backbone, write_weights
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
+from stages.lib.core.encoding import encode
 from stages.lib.core.models import VARIANTS
-from stages.lib.datasets.features import read_features
+from stages.lib.datasets.features import read_features, read_photos
 from stages.lib.datasets.pictures import find_pictures, read_picture
+from stages.lib.familiarity.conformal import keep_scores
+from stages.lib.familiarity.leave_out import Photos, score_known
+from stages.lib.familiarity.scores import breed_means, familiarity
 from stages.lib.networks.classifiers import pool
 from stages.lib.networks.model_files import load_classifier, load_network
 
@@ -33,18 +38,21 @@ def project(tmp_path_factory, draw_photo, write_params, run_stage) -> Path:
     write_params(
         root / "params.yaml", backbones={NAME: SMALL}, main_backbone=NAME, precision="float32", **sizes, **changes
     )
-    views = []
+    views, listed = [], []
     for place, breed in enumerate(BREEDS):
         for split, count in PHOTOS.items():
             for number in range(count):
-                picture = root / f"data/prepared/{split}/{breed}/{number}.jpg.png"
+                photo = f"{breed}/{split} {number}.jpg"
+                listed.append({"file": photo, "split": split, "group": 100 * place + len(listed)})
+                picture = root / f"data/prepared/{split}/{photo}.png"
                 picture.parent.mkdir(parents=True, exist_ok=True)
                 draw_photo(100 * place + 10 * number + len(split), (PREPARED, PREPARED)).save(picture)
                 if split == "train":
-                    view = root / f"data/augmented/augmented/{breed}/{number}.jpg.0.jpg"
+                    view = root / f"data/augmented/augmented/{photo}.0.jpg"
                     view.parent.mkdir(parents=True, exist_ok=True)
                     draw_photo(1000 + 100 * place + number, (PREPARED, PREPARED)).save(view)
                     views.append({"view": f"{breed}/{view.name}", "photo": f"{breed}/{picture.name}", "copy": 0})
+    pd.DataFrame(listed).to_csv(root / "data/prepared/manifest.csv", index=False)
     (root / "data/augmented/plain").mkdir()
     pd.DataFrame(views).to_csv(root / "data/augmented/augmented/views.csv", index=False)
     pd.DataFrame(views).head(0).to_csv(root / "data/augmented/plain/views.csv", index=False)
@@ -105,9 +113,50 @@ def test_the_model_that_transfer_joins_answers_of_photos_as_its_head_does_of_the
     pictures, _ = pictures_of(project, variant, "train")
     found, _ = read_features(project / f"data/features/{NAME}/{variant}", "train")
     pooled = model.network.get_layer("head_pool").output
-    head = keras.Model(pooled, model.network.output)
-    received = model.network.predict_on_batch(pictures)
+    head = keras.Model(pooled, model.network.output[PROBABILITIES])
+    received = model.network.predict_on_batch(pictures)[PROBABILITIES]
     np.testing.assert_allclose(received, head(found[:], training=False), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_familiarity_of_what_transfer_joins_is_that_of_the_features_and_views_do_not_count(
+    project, variant, monkeypatch
+):
+    monkeypatch.chdir(project)
+    model = load_classifier(project / f"models/{NAME}_transfer_{variant}.keras")
+    train, val = (read_photos(NAME, "plain", split) for split in PHOTOS)
+    means = breed_means(train.features, encode(train.breeds, BREEDS))
+    received = model.network.predict_on_batch(pictures_of(project, "plain", "val")[0])[FAMILIARITY]
+    np.testing.assert_allclose(received, familiarity(means, val.features), atol=1e-5)
+    known = score_known(*(Photos(each.features, each.breeds, each.groups) for each in (train, val)))
+    assert len(known) == len(BREEDS) * sum(PHOTOS.values())
+    assert model.known_familiarity == keep_scores(known)
+
+
+def test_the_fine_tuned_model_has_the_familiarity_of_its_start_to_the_bit_and_other_probabilities(project):
+    start, tuned = (
+        load_classifier(project / f"models/{NAME}_{model}.keras") for model in ("transfer_augmented", "finetune")
+    )
+    pictures, _ = pictures_of(project, "augmented", "train")
+    before, after = (model.network.predict_on_batch(pictures) for model in (start, tuned))
+    assert after[FAMILIARITY].tobytes() == before[FAMILIARITY].tobytes()
+    assert np.abs(after[PROBABILITIES] - before[PROBABILITIES]).max() > 1e-4
+    assert tuned.known_familiarity == start.known_familiarity
+
+
+def test_each_breed_is_left_out_of_the_features_as_if_it_were_not_known(project, run_stage, capsys):
+    assert run_stage(leave_breeds_out.main, project, NAME) == 0
+    told = capsys.readouterr().out
+    table = pd.read_csv(project / f"plots/leave_breeds_out/{NAME}.csv")
+    assert table["model"].tolist() == [NAME, NAME]
+    assert table["breed"].tolist() == BREEDS
+    assert table["passes_for"].tolist() == BREEDS[::-1]
+    assert table["photos"].tolist() == table["known_photos"].tolist() == [5, 5]
+    assert table["turned_away"].tolist() == [0, 0], "5 known photos are too few for a threshold"
+    summary = json.loads((project / f"metrics/leave_breeds_out/{NAME}.json").read_text())
+    assert summary["breeds"] == 2
+    assert summary["auc"] == pytest.approx(table["auc"].mean(), abs=1e-6)
+    assert told == f"leave_breeds_out with {NAME}: of a breed left out, 0.0% of the photos are noticed\n"
 
 
 def test_fine_tuning_goes_on_from_the_head_on_augmented_features(project):
@@ -125,7 +174,10 @@ def test_what_each_stage_cost_is_told_under_its_backbones_name(project):
     assert made == {f"{NAME}_{model}.json" for model in ("transfer_plain", "transfer_augmented", "finetune")}
 
 
-@pytest.mark.parametrize(("main", "arguments"), [(features.main, []), (transfer.main, ["plain"]), (finetune.main, [])])
+@pytest.mark.parametrize(
+    ("main", "arguments"),
+    [(features.main, []), (transfer.main, ["plain"]), (finetune.main, []), (leave_breeds_out.main, [])],
+)
 def test_a_backbone_that_there_is_not_is_told_with_those_that_there_are(project, run_stage, capsys, main, arguments):
     assert run_stage(main, project, "VGG16", *arguments) == 2
     complaint = capsys.readouterr().err

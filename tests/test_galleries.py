@@ -3,7 +3,14 @@
 import pandas as pd
 import pytest
 
-from stages.lib.evaluation.galleries import confused_pairs, photos_of_pair, surest_answers, worst_errors
+from stages.lib.evaluation.galleries import (
+    UNFAMILIAR,
+    confused_pairs,
+    mistaken_familiarity,
+    photos_of_pair,
+    surest_answers,
+    worst_errors,
+)
 
 
 @pytest.fixture
@@ -39,3 +46,17 @@ def test_pairs_are_counted_both_ways_and_the_most_confused_come_first(prediction
 def test_a_pair_is_shown_by_its_mistaken_photos_first_and_recognised_ones_after(predictions):
     assert photos_of_pair(predictions, "a", "b")["photo"].tolist() == ["a3", "a2", "a1"]
     assert photos_of_pair(predictions, "b", "a", 1)["photo"].tolist() == ["b2"]
+
+
+def test_unknown_photos_that_pass_for_known_come_by_familiarity_and_test_photos_turned_away_by_the_lack_of_it():
+    rows = [
+        ("test", "t1", 0.9, False), ("test", "t2", 0.2, True), ("test", "t3", 0.1, True), ("test", "t4", 0.1, True),
+        ("unknown", "u1", 0.7, False), ("unknown", "u2", 0.8, False), ("unknown", "u3", 0.0, True),
+        ("unknown", "u0", 0.7, False),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["split", "photo", "familiarity", "unknown"])
+    assert mistaken_familiarity(table)["photo"].tolist() == ["u2", "u0", "u1", "t3", "t4", "t2"]
+    assert mistaken_familiarity(table, 1)["photo"].tolist() == ["u2", "t3"]
+    assert mistaken_familiarity(table.iloc[[0, 6]]).empty
+    many = pd.concat([table.iloc[[4]]] * 20 + [table.iloc[[1]]] * 20)
+    assert mistaken_familiarity(many)["split"].value_counts().to_dict() == {"unknown": UNFAMILIAR, "test": UNFAMILIAR}

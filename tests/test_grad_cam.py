@@ -4,10 +4,13 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from small_classifiers import small_classifier
 
+from stages.lib.core.classifier import PROBABILITIES
 from stages.lib.inference.grad_cam import grad_cam
 from stages.lib.networks.classifiers import scratch_network
-from stages.lib.networks.model_files import Classifier, load_classifier, save_classifier
+from stages.lib.networks.graphs import only
+from stages.lib.networks.model_files import load_classifier, save_classifier
 from stages.lib.reporting.embedding import overlay
 
 
@@ -69,12 +72,14 @@ def test_nothing_is_hot_where_nothing_speaks_for_the_class():
 
 
 def test_it_works_on_a_model_as_it_is_saved(tmp_path):
-    save_classifier(Classifier(scratch_network(32, 3, 0.1), ["a", "b", "c"], "crop", 32), tmp_path / "model.keras")
-    network = load_classifier(tmp_path / "model.keras").network
-    heat = grad_cam(network, np.zeros((1, 32, 32, 3), np.uint8) + 99, np.array([1]))
-    assert heat.shape[0] == 1
-    assert heat.min() >= 0
-    assert heat.max() <= 1
+    keras.utils.set_random_seed(1)
+    network = scratch_network(64, 3, 0.1)
+    save_classifier(small_classifier(network, ["a", "b", "c"]), tmp_path / "model.keras")
+    saved = load_classifier(tmp_path / "model.keras").network
+    pictures, classes = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), np.uint8), np.arange(3)
+    heat = grad_cam(only(saved, PROBABILITIES), pictures, classes)
+    assert 0 <= heat.min() < heat.max() <= 1
+    np.testing.assert_array_equal(heat, grad_cam(network, pictures, classes))
 
 
 def test_overlay_has_the_pictures_size_and_is_brightest_where_it_is_hot():

@@ -109,7 +109,8 @@ def params_with_many_looks() -> dict:
 def results(root: Path) -> dict[str, bytes]:
     """All that the pipeline made, but for the seconds that it took, and the chart and the page that tell them."""
     made = {}
-    for place in ("metrics", "plots", "models", "data/prepared", "data/augmented", "data/features", "data/activations"):
+    data = ("activations", "augmented", "features", "prepared", "prepared_unknown")
+    for place in ("metrics", "plots", "models", *(f"data/{name}" for name in data)):
         for path in sorted((root / place).rglob("*")):
             name = path.relative_to(root).as_posix()
             if path.is_file() and not is_within(name, TELL_SECONDS):

@@ -1,6 +1,7 @@
 """Labels that were swapped on purpose are found, and near duplicates do not vouch for each other."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import pandas as pd
 import pytest
 
 from stages import label_errors
-from stages.lib.datasets.features import write_breeds
+from stages.lib.core.errors import UserError
+from stages.lib.datasets.features import read_photos, write_breeds
 from stages.lib.labels.label_errors import COLUMNS, can_be_judged, find_suspicious, out_of_fold_probabilities
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
+TRAINED = (0, 1, 2, 4, 5, 6)  # of the first eight photos of a breed
 
 
 @pytest.fixture
@@ -131,6 +134,39 @@ def test_the_stage_judges_no_label_where_a_breed_has_too_few_photos(checkout, wr
     assert json.loads((folder / "metrics/label_errors.json").read_text()) == {
         "judged": False, "folds": 5, "photos": 12, "suspicious": 0,
     }  # fmt: skip
+
+
+def test_photos_are_read_with_their_groups_and_without_views(checkout, monkeypatch):
+    monkeypatch.chdir(checkout(photos=8))
+    for view in ("Akita/00.jpg.0.jpg", "Borzoi/01.jpg.0.jpg"):
+        Path("data/augmented/augmented", view).parent.mkdir(parents=True, exist_ok=True)
+        Path("data/augmented/augmented", view).write_bytes(b"no stage opens it")
+    views = "view,photo,copy\nAkita/00.jpg.0.jpg,Akita/00.jpg.png,0\nBorzoi/01.jpg.0.jpg,Borzoi/01.jpg.png,0\n"
+    Path("data/augmented/augmented/views.csv").write_text(views)
+    of_plain = read_photos("VGG16", "plain", "train")
+    shutil.copytree("data/features/VGG16/plain", "data/features/VGG16/augmented")
+    folder = Path("data/features/VGG16/augmented")
+    write_breeds([*of_plain.breeds, "Akita", "Borzoi"], folder, "train")
+    np.save(folder / "train.npy", np.concatenate([of_plain.features, np.ones((2, 8), np.float32)]))
+    found = read_photos("VGG16", "augmented", "train")
+    assert found.photos == of_plain.photos == [f"{breed}/{number:02}.jpg" for breed in BREEDS for number in TRAINED]
+    np.testing.assert_array_equal(found.features, of_plain.features)
+    assert found.breeds.tolist() == of_plain.breeds.tolist() == [photo.split("/")[0] for photo in found.photos]
+    manifest = pd.read_csv("data/prepared/manifest.csv").set_index("file")["group"]
+    assert found.groups.tolist() == manifest.loc[found.photos].tolist()
+
+
+@pytest.mark.parametrize(
+    "manifest", [None, "file,breed,split,group\nAkita/00.jpg,Akita,train,0\n"], ids=["none", "old"]
+)
+def test_a_manifest_that_is_missing_or_of_other_photos_is_one_clear_line(checkout, monkeypatch, manifest):
+    """As where somebody has the model and its features, and not what prepare made."""
+    monkeypatch.chdir(checkout(photos=4))
+    Path("data/prepared/manifest.csv").unlink()
+    if manifest:
+        Path("data/prepared/manifest.csv").write_text(manifest)
+    with pytest.raises(UserError, match="run `dvc repro"):
+        read_photos("VGG16", "plain", "train")
 
 
 def test_the_stage_without_features_tells_what_to_run_first(tmp_path, write_params, run_stage, capsys):

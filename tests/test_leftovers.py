@@ -27,6 +27,7 @@ def write_family(root, family, models):
     if family != "scratch":
         write(root, f"metrics/costs/features/{family}.json", f"data/activations/{family}/train.npy")
         write(root, f"data/features/{family}/backbone.keras", f"data/features/{family}/plain/train.npy")
+        write(root, f"metrics/leave_breeds_out/{family}.json", f"plots/leave_breeds_out/{family}.csv")
     for model in models:
         write(root, *(file.format(model) for file in OF_A_MODEL))
 
@@ -51,6 +52,7 @@ def test_all_of_a_backbone_that_is_gone_is_removed_and_nothing_else(project, con
     assert removed == {
         *("data/activations/A/train.npy", "data/features/A/backbone.keras", "data/features/A/plain/train.npy"),
         *("data/predictions/A/models.json", "data/predictions/A/val.csv"),
+        *("metrics/leave_breeds_out/A.json", "plots/leave_breeds_out/A.csv"),
         *("metrics/costs/features/A.json", "metrics/costs/predictions/A.json", ".checkpoints/A_finetune-0.npz"),
         *(file.format(model) for model in models for file in OF_A_MODEL),
     }

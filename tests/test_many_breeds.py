@@ -18,21 +18,39 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 from pipeline_fixtures import Repository
-from tiny_pipeline import list_models, vgg16
+from tiny_pipeline import draw_unknown, list_models, vgg16
 
 from benchmarks.photographs import write_drawn
-from stages import augment, data_size, evaluate, explain, label_errors, predict, predictions, prepare, report
+from stages import (
+    augment,
+    data_size,
+    evaluate,
+    explain,
+    label_errors,
+    leave_breeds_out,
+    predict,
+    predictions,
+    prepare,
+    prepare_unknown,
+    report,
+)
 from stages.lib.core import paths, registry
 from stages.lib.core.arrays import write_rows
-from stages.lib.core.models import list_families
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES, Classifier
+from stages.lib.core.encoding import encode
+from stages.lib.core.models import list_families, list_scorers
 from stages.lib.core.outputs import write_json
 from stages.lib.core.splits import SPLITS
 from stages.lib.datasets.features import write_breeds
 from stages.lib.datasets.pictures import find_pictures, read_picture
 from stages.lib.evaluation.caveats import find_caveats
-from stages.lib.networks.model_files import Classifier, save_classifier
-from stages.lib.reporting import charts, score_charts, sections
+from stages.lib.familiarity.conformal import keep_scores
+from stages.lib.familiarity.scores import breed_means, familiarity
+from stages.lib.networks.classifiers import pool, with_familiarity
+from stages.lib.networks.model_files import save_classifier
+from stages.lib.reporting import charts, familiarity_charts, score_charts, sections
 from stages.lib.serving.answers import answer
+from stages.lib.serving.trained_models import Familiarity
 
 BREEDS = sorted(
     """
@@ -111,8 +129,7 @@ def colour_network(colours: np.ndarray, spread: float) -> keras.Model:
     """
     photo = keras.Input((32, 32, 3), name="photo")
     x = keras.layers.Conv2D(3, 1, activation="relu")(photo)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    x = keras.layers.Dense(len(colours), activation="softmax", name="probabilities")(x)
+    x = keras.layers.Dense(len(colours), activation="softmax", name="probabilities")(pool(x))
     network = keras.Model(photo, x)
     kernel, bias = colours.T / spread**2, -(colours**2).sum(axis=1) / (2 * spread**2)
     network.set_weights([np.eye(3)[None, None] / 255, np.zeros(3), kernel, bias])
@@ -125,17 +142,21 @@ def write_networks() -> None:
     for split in ("train", "val"):
         files, breeds = find_pictures(paths.PREPARED / split)
         means[split] = np.stack([read_picture(file).mean(axis=(0, 1)) / 255 for file in files]).astype(np.float32)
-        folder = paths.FEATURES / BACKBONES[0] / "plain"
-        folder.mkdir(parents=True, exist_ok=True)
-        with write_rows(folder / f"{split}.npy", means[split].shape, np.float32) as append:
-            append(means[split])
-        write_breeds(breeds, folder, split)
+        for backbone in BACKBONES:
+            folder = paths.FEATURES / backbone / "plain"
+            folder.mkdir(parents=True, exist_ok=True)
+            with write_rows(folder / f"{split}.npy", means[split].shape, np.float32) as append:
+                append(means[split])
+            write_breeds(breeds, folder, split)
         if split == "train":
             colours = pd.DataFrame(means[split]).groupby(np.array(breeds)).mean().loc[BREEDS].to_numpy()
+            directions = breed_means(means[split], encode(breeds, BREEDS))
+    known = keep_scores(familiarity(directions, means["val"]))
     generator = np.random.default_rng(0)
     for place, model in enumerate(MODELS):
         network = colour_network(colours + generator.normal(0, 0.1 / (1 + place), colours.shape), 0.05)
-        save_classifier(Classifier(network, BREEDS, "crop", 32), paths.MODELS / f"{model}.keras")
+        classifier = Classifier(with_familiarity(network, directions), BREEDS, "crop", 32, known)
+        save_classifier(classifier, paths.MODELS / f"{model}.keras")
         history = pd.DataFrame({"step": [0, 20, 40], "learning_rate": 0.001})
         for measure in ("loss", "accuracy", "val_loss", "val_accuracy"):
             history[measure] = np.linspace(4.8 if "loss" in measure else 0, 0.5, 3)
@@ -157,11 +178,12 @@ def results(tmp_path_factory, write_params, run_stage):
     root = tmp_path_factory.mktemp("many_breeds")
     repository = Repository(root)
     write_drawn(BREEDS, root / "photos", PHOTOS)
+    draw_unknown(root / "unknown")
     write_params(
         root / "params.yaml",
         backbones={backbone: vgg16(image_size=32) for backbone in BACKBONES},
         main_backbone=BACKBONES[0],
-        **{"data.source": "photos", "data.image_size": 32, "augment.copies": 1},
+        **{"data.source": "photos", "data.unknown": "unknown", "data.image_size": 32, "augment.copies": 1},
     )
     faults = {}
     save = charts.save
@@ -173,11 +195,12 @@ def results(tmp_path_factory, write_params, run_stage):
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(charts, "save", check_and_save)
-        for stage in (prepare, augment):
+        for stage in (prepare, prepare_unknown, augment):
             assert run_stage(stage.main, root) == 0
         with contextlib.chdir(root):
             write_networks()
         assert [run_stage(predictions.main, root, family) for family in FAMILIES] == [0] * len(FAMILIES)
+        assert [run_stage(leave_breeds_out.main, root, backbone) for backbone in BACKBONES] == [0] * len(BACKBONES)
         with contextlib.redirect_stdout(printed):
             assert [run_stage(stage.main, root) for stage in (label_errors, evaluate, explain, report)] == [0] * 4
     return Results(repository, faults, printed.getvalue())
@@ -239,11 +262,14 @@ def test_charts_of_many_breeds_are_drawn_without_a_fault(backbones):
     models = list_models(backbones)
     report = pd.DataFrame([(model, breed, generator.random()) for model in models for breed in BREEDS])
     sizes = data_size.tabulate(generator.random((3, 4, 240)) < 0.5, [180, 360, 600, 1080], BREEDS * 2)
+    asked = pd.DataFrame({"split": ["test", "unknown"] * 120, "familiarity": generator.random(240)})
+    familiar = dict.fromkeys(list_scorers(list_families(backbones)), asked)
     figures = {
         "class_balance": charts.class_balance(photos.set_axis(["breed", "split", "photos"], axis=1)),
         "recall": score_charts.recalls(report.set_axis(["model", "breed", "recall"], axis=1), "240 test photos"),
         "data_size": score_charts.data_size(sizes, 240),
         "confusion": score_charts.confusion(np.arange(240) // 2, generator.integers(0, 120, 240), BREEDS, "240 photos"),
+        "familiarity": familiarity_charts.familiarity(familiar, dict.fromkeys(familiar, 0.1), "240 test photos"),
     }
     faults = {name: find_faults(figure) for name, figure in figures.items()}
     assert {name: found for name, found in faults.items() if found} == {}
@@ -337,6 +363,7 @@ def test_report_folds_what_is_long_and_shows_the_best_models_pairs(results, page
     best = results.repository.json("metrics/evaluate.json")["best"]
     folded = re.findall(r"<details( open)?><summary>(.*?)</summary>", page)
     assert folded == [
+        ("", "All 120 breeds, each left out in turn"),
         ("", "Precision, recall and F1 of all 120 breeds"),
         *((" open" if model == best else "", model) for model in MODELS),
     ]
@@ -380,15 +407,20 @@ def test_a_warning_names_the_ten_breeds_that_have_the_fewest_photos_and_how_many
 
 
 def test_predict_prints_the_best_five_of_many_breeds_and_json_has_them_all(capsys, tmp_path):
+    def tell(probabilities: np.ndarray, breeds: list[str]) -> dict:
+        outputs = {FAMILIARITY: np.array([0.5]), PROBABILITIES: probabilities[None]}
+        (told,) = answer([tmp_path / "dog.jpg"], outputs, breeds, Familiarity([0.1], None), None)
+        return told
+
     probabilities = np.random.default_rng(1).dirichlet(np.full(len(BREEDS), 0.1))
-    told = answer(tmp_path / "dog.jpg", probabilities, BREEDS, None)
+    told = tell(probabilities, BREEDS)
     assert len(json.loads(json.dumps(told))["breeds"]) == len(BREEDS)
     predict.print_answers([told], None)
     _, *lines = capsys.readouterr().out.splitlines()
     best = np.argsort(-probabilities)[:5]
     assert [line.split()[:2] for line in lines[:5]] == [[BREEDS[i], f"{probabilities[i]:.1%}"] for i in best]
     assert lines[5:] == [f"  and 115 more with {1 - probabilities[best].sum():.1%} together"]
-    told = answer(tmp_path / "dog.jpg", probabilities[:10], BREEDS[:10], None)
+    told = tell(probabilities[:10], BREEDS[:10])
     predict.print_answers([told], None)
     assert len(capsys.readouterr().out.splitlines()) == 1 + 10
 

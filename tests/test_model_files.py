@@ -9,19 +9,21 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from small_classifiers import KNOWN, small_classifier
 
 from stages.lib.backbones.build import build_backbone, write_weights
+from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import UserError
 from stages.lib.datasets.features import read_features, write_breeds
 from stages.lib.networks.classifiers import head_network, join, scratch_network
 from stages.lib.networks.graphs import in_precision
-from stages.lib.networks.model_files import Classifier, load_classifier, load_network, save_classifier, save_network
+from stages.lib.networks.model_files import load_classifier, load_network, save_classifier, save_network
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    save_classifier(Classifier(scratch_network(32, 3, dropout=0.1), ["x", "y", "z"], "crop", 48), path)
+    save_classifier(small_classifier(scratch_network(32, 3, dropout=0.1), ["x", "y", "z"], size=48), path)
     return path
 
 
@@ -117,7 +119,7 @@ def test_a_model_of_another_version_is_one_clear_line(saved, tmp_path, complaint
 
 def metadata_with(**changes):
     """The metadata of the model that `saved` gives, in which some are others, or None for being left out."""
-    known = {"breeds": ["x", "y", "z"], "resize": "crop", "prepared_size": 48} | changes
+    known = {"breeds": ["x", "y", "z"], "resize": "crop", "prepared_size": 48, "known_familiarity": KNOWN} | changes
     return json.dumps({name: value for name, value in known.items() if value is not None})
 
 
@@ -147,6 +149,15 @@ def test_a_model_that_does_not_say_from_which_size_pictures_are_shrunk_is_one_cl
 def test_a_model_is_read_as_it_was_saved(saved):
     found = load_classifier(saved)
     assert (found.breeds, found.resize, found.prepared_size, found.image_size) == (["x", "y", "z"], "crop", 48, 32)
+    assert found.known_familiarity == KNOWN
+
+
+def test_a_model_of_an_earlier_version_which_tells_no_familiarity_is_one_clear_line(saved, tmp_path, complaint):
+    rewrite(saved, tmp_path / "earlier.keras", metadata=lambda _: metadata_with(known_familiarity=None).encode())
+    assert "KeyError: 'known_familiarity'" in complaint(tmp_path / "earlier.keras")
+    plain = Classifier(scratch_network(32, 3, dropout=0.1), ["x", "y", "z"], "crop", 48, KNOWN)
+    save_classifier(plain, tmp_path / "plain.keras")
+    assert "ValueError: it gives (None, 3) for 3 breeds" in complaint(tmp_path / "plain.keras")
 
 
 def test_a_network_without_breeds_is_saved_in_float32_with_the_same_bytes_each_time(tmp_path):

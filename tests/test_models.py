@@ -10,6 +10,7 @@ from stages.lib.core.models import (
     QUESTIONS,
     finetune_model,
     list_families,
+    list_scorers,
     parse_choices,
     plan_comparisons,
     transfer_model,
@@ -30,6 +31,15 @@ def test_models_are_named_after_their_backbone():
     }
     assert transfer_model("VGG16", "plain") == "VGG16_transfer_plain"
     assert finetune_model("VGG16") == "VGG16_finetune"
+
+
+def test_how_familiar_a_photo_is_tells_each_cnn_for_itself_and_one_model_for_all_on_a_backbone():
+    assert list_scorers(list_families(["VGG16", "Lite-2"])) == {
+        "scratch_plain": "scratch_plain",
+        "scratch_augmented": "scratch_augmented",
+        "VGG16": "VGG16_transfer_plain",
+        "Lite-2": "Lite-2_transfer_plain",
+    }
 
 
 @pytest.mark.parametrize("count", COUNTS)

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from small_classifiers import small_classifier
 
 from stages import prepare
 from stages.lib.core.arrays import write_rows
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.outputs import whole_file
 from stages.lib.networks.classifiers import scratch_network
-from stages.lib.networks.model_files import Classifier, save_classifier
+from stages.lib.networks.model_files import save_classifier
 
 ROOT = Path(__file__).resolve().parent.parent
 MEGABYTE = 10**6
@@ -123,7 +124,7 @@ def test_a_model_that_finds_no_room_leaves_the_earlier_one(small_disk, contents)
     path.write_text("old")
     before = contents(small_disk.root)
     with pytest.raises(UserError, match=NO_ROOM.format(re.escape(str(path)))):
-        save_classifier(Classifier(scratch_network(32, 3, 0.1), ["x", "y", "z"], "crop", 32), path)
+        save_classifier(small_classifier(scratch_network(32, 3, 0.1), ["x", "y", "z"]), path)
     assert contents(small_disk.root) == before
 
 

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 import keras
 import pytest
 from conftest import slow_but
+from small_classifiers import small_classifier
 
 from stages import app, predict
 from stages.lib.core.errors import run
 from stages.lib.engines.engine import LocalEngine
-from stages.lib.networks.model_files import Classifier, save_classifier
+from stages.lib.networks.classifiers import scratch_network
+from stages.lib.networks.model_files import save_classifier
 
 PHOTOS = 70  # three batches
 
@@ -27,9 +29,7 @@ def place(tmp_path, draw_photo, write_params, monkeypatch):
     (tmp_path / "photos/40 no photo.png").write_text("a text")
     write_params(tmp_path / "params.yaml")
     keras.utils.set_random_seed(1)
-    network = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    network.add(keras.layers.Softmax(dtype="float32", name="probabilities"))
-    save_classifier(Classifier(network, ["Löwchen", "Pug"], "crop", 40), tmp_path / "it.keras")
+    save_classifier(small_classifier(scratch_network(32, 2, 0.1), ["Löwchen", "Pug"], size=40), tmp_path / "it.keras")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

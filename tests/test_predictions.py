@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from conftest import slow_but
 from keras import layers
+from small_classifiers import KNOWN, familiar, largest_differences, small_classifier
 from tiny_pipeline import list_models
 
 from stages import predictions
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core import paths
-from stages.lib.core.classifier import Classifier
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
 from stages.lib.core.hashes import hash_file
 from stages.lib.core.models import list_families
 from stages.lib.datasets.pictures import find_pictures, read_picture
@@ -24,7 +25,7 @@ from stages.lib.datasets.predictions import (
     write_predictions,
 )
 from stages.lib.inference.predictions import BATCH_SIZE, predict_pictures
-from stages.lib.networks.classifiers import head_network, join, scratch_network
+from stages.lib.networks.classifiers import COSINES, head_network, join, scratch_network
 from stages.lib.networks.graphs import join_networks
 from stages.lib.networks.model_files import save_classifier
 
@@ -64,7 +65,7 @@ def networks(kind) -> list[keras.Model]:
     kernel = trained_on.get_layer("top_conv").kernel
     kernel.assign_add(0.01 * np.ones(kernel.shape, np.float32))
     heads = [on_backbone(network, seed) for seed, network in ((2, backbone), (3, trained_on), (4, backbone))]
-    return [scratch_network(SIDE, 3, 0.1), *heads]
+    return [familiar(network) for network in (scratch_network(SIDE, 3, 0.1), *heads)]
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +81,20 @@ def test_joined_networks_give_the_very_bits_that_each_gives_alone_in_the_order_o
     pictures = np.stack([read_picture(file, SIDE) for file in files])
     alone = [network.predict(pictures, batch_size=BATCH_SIZE, verbose=0) for network in networks]
     together = predict_pictures(join_networks(networks), files, "test")
-    assert [np.array_equal(one, other) for one, other in zip(alone, together, strict=True)] == [True] * 4
-    assert len({found.tobytes() for found in together}) == 4
+    differences = [largest_differences(found, one) for found, one in zip(together, alone, strict=True)]
+    assert differences == [{FAMILIARITY: 0, PROBABILITIES: 0}] * 4
+    assert len({found[PROBABILITIES].tobytes() for found in together}) == 4
+    of_cnn, first, trained_on, second = (found[FAMILIARITY].tobytes() for found in together)
+    assert first == second, "it is the backbone's, whatever the head"
+    assert len({of_cnn, first, trained_on}) == 3
 
 
 def test_what_is_equal_runs_once_and_what_was_trained_on_runs_again(networks, kind):
     joined = join_networks(networks)
     convolutions = [layer for layer in joined.layers if isinstance(layer, layers.Conv2D)]
     assert len(convolutions) == 4 + BACKBONES[kind][1] + 1  # of the CNN, of the backbone, and the one that differs
+    compared = [layer for layer in joined.layers if layer.name.startswith(COSINES)]
+    assert len(compared) == 3, "of the CNN, of the backbone, and of what was trained on"
 
 
 def test_no_more_than_a_few_batches_of_pictures_are_in_memory(networks, files, monkeypatch):
@@ -111,22 +118,24 @@ def kept(tmp_path, monkeypatch):
         model: np.random.default_rng(place).dirichlet([1, 1], 2).astype(np.float32)
         for place, model in enumerate(MODELS)
     }
+    familiarity = {model: of_model[:, 0] for model, of_model in probabilities.items()}
     for family, models in FAMILIES.items():
         folder = paths.PREDICTIONS / family
         folder.mkdir(parents=True)
-        of_family = {model: probabilities[model] for model in models}
-        write_predictions(folder, "val", Predictions(photos, actual, of_family))
+        of_family = ({model: of_all[model] for model in models} for of_all in (probabilities, familiarity))
+        write_predictions(folder, "val", Predictions(photos, actual, *of_family))
         write_models(folder, {model: {"breeds": ["Löwchen", "NA"], "parameters": 7} for model in models})
-    return Predictions(photos, actual, probabilities)
+    return Predictions(photos, actual, probabilities, familiarity)
 
 
 def test_answers_are_read_as_they_were_written_whatever_photos_and_breeds_are_called(kept):
     found = read_predictions(FAMILIES, "val")
     assert (found.photos, found.actual) == (kept.photos, kept.actual)
-    assert list(found.probabilities) == MODELS
-    for model, probabilities in kept.probabilities.items():
-        assert found.probabilities[model].dtype == np.float32
-        np.testing.assert_array_equal(found.probabilities[model], probabilities)
+    for of_all, were in ((found.probabilities, kept.probabilities), (found.familiarity, kept.familiarity)):
+        assert list(of_all) == MODELS
+        for model, values in were.items():
+            assert of_all[model].dtype == np.float32
+            np.testing.assert_array_equal(of_all[model], values)
 
 
 @pytest.mark.usefixtures("kept")
@@ -138,7 +147,8 @@ def test_what_is_known_of_the_models_is_read_for_all_families_in_their_order():
 @pytest.mark.usefixtures("kept")
 def test_families_that_are_not_asked_for_are_left_out():
     wanted = {family: FAMILIES[family] for family in ("B", "scratch")}
-    assert list(read_models(wanted)) == list(read_predictions(wanted, "val").probabilities)
+    found = read_predictions(wanted, "val")
+    assert list(read_models(wanted)) == list(found.probabilities) == list(found.familiarity)
     assert list(read_models(wanted)) == [*FAMILIES["B"], *FAMILIES["scratch"]]
 
 
@@ -152,37 +162,56 @@ def test_families_that_were_asked_about_other_photos_are_not_compared(old, new):
 
 
 @pytest.mark.usefixtures("kept")
-def test_answers_with_pickled_objects_in_them_are_not_opened():
-    np.save(paths.PREDICTIONS / "scratch/scratch_plain.val.npy", np.array([{}]), allow_pickle=True)
+@pytest.mark.parametrize("file", ["scratch_plain.val.npy", "scratch_plain.val.familiarity.npy"])
+def test_answers_with_pickled_objects_in_them_are_not_opened(file):
+    np.save(paths.PREDICTIONS / "scratch" / file, np.array([{}]), allow_pickle=True)
     with pytest.raises(ValueError, match="allow_pickle=False"):
         read_predictions(FAMILIES, "val")
 
 
-def test_the_stage_asks_each_model_of_its_family_about_val_and_test(tmp_path, draw_photo, write_params, run_stage):
-    """Both views of a photo at the networks' size; the answers are those that each model gives alone."""
+def test_the_stage_asks_each_model_of_its_family_about_val_test_and_unknown_photos(
+    tmp_path, draw_photo, write_params, run_stage
+):
+    """Both views of a photo at the networks' size; the answers are those that each model gives alone.
+
+    Familiarity is that of the photo itself.
+    """
     write_params(tmp_path / "params.yaml", **{"evaluate.views": 2})
     asked = {}
     for place, model in enumerate(FAMILIES["scratch"]):
         keras.utils.set_random_seed(place)
-        asked[model] = scratch_network(SIDE, 2, 0.1)
-        save_classifier(Classifier(asked[model], ["A", "B"], "crop", PREPARED), tmp_path / f"models/{model}.keras")
-    for place, file in enumerate(("val/A/x.jpg.png", "test/A/y.jpg.png", "test/B/z.png.png")):
-        (tmp_path / "data/prepared" / file).parent.mkdir(parents=True, exist_ok=True)
-        draw_photo(place, (PREPARED, PREPARED)).save(tmp_path / "data/prepared" / file)
+        classifier = small_classifier(scratch_network(SIDE, 2, 0.1), ["A", "B"], size=PREPARED, seed=place)
+        asked[model] = classifier.network
+        save_classifier(classifier, tmp_path / f"models/{model}.keras")
+    of_splits = (f"prepared/{file}" for file in ("val/A/x.jpg.png", "test/A/y.jpg.png", "test/B/z.png.png"))
+    for place, file in enumerate(
+        (*of_splits, "prepared_unknown/photos/cats/c.jpg.png", "prepared_unknown/photos/d.jpg.png")
+    ):
+        (tmp_path / "data" / file).parent.mkdir(parents=True, exist_ok=True)
+        draw_photo(place, (PREPARED, PREPARED)).save(tmp_path / "data" / file)
     assert run_stage(predictions.main, tmp_path, "scratch") == 0
 
     folder = tmp_path / "data/predictions/scratch"
     assert (folder / "val.csv").read_text() == "photo,breed\nA/x.jpg,A\n"
     assert (folder / "test.csv").read_text() == "photo,breed\nA/y.jpg,A\nB/z.png,B\n"
-    files, _ = find_pictures(tmp_path / "data/prepared/test")
-    pictures = np.stack([read_picture(file, SIDE) for file in files])
+    listed = sorted((folder / "unknown.csv").read_text().splitlines())
+    assert [line.split(",")[0] for line in listed] == ["cats/c.jpg", "d.jpg", "photo"]
+    pictures = {
+        split: np.stack([read_picture(file, SIDE) for file in find_pictures(tmp_path / "data" / place)[0]])
+        for split, place in (("test", "prepared/test"), ("unknown", "prepared_unknown/photos"))
+    }
     known = json.loads((folder / "models.json").read_text())
     for model, network in asked.items():
-        expected = (network.predict_on_batch(pictures) + network.predict_on_batch(pictures[:, :, ::-1])) / 2
-        assert np.load(folder / f"{model}.test.npy") == pytest.approx(expected, abs=1e-6)
+        for split, of_split in pictures.items():
+            alone, mirrored = (network.predict_on_batch(each) for each in (of_split, of_split[:, :, ::-1]))
+            expected = (alone[PROBABILITIES] + mirrored[PROBABILITIES]) / 2
+            assert np.load(folder / f"{model}.{split}.npy") == pytest.approx(expected, abs=1e-6)
+            familiarity = np.load(folder / f"{model}.{split}.familiarity.npy")
+            assert familiarity == pytest.approx(alone[FAMILIARITY], abs=1e-6)
         file = tmp_path / f"models/{model}.keras"
         assert known[model] == {
             "breeds": ["A", "B"],
+            "known_familiarity": KNOWN,
             "parameters": network.count_params(),
             "megabytes": round(file.stat().st_size / 1e6, 1),
             "sha256": hash_file(file),

@@ -26,17 +26,19 @@ ALL_RUNTIMES = """
     import sys
     from pathlib import Path
     from stages import predict
+    import numpy as np
     from stages.lib.core.classifier import Classifier
     from stages.lib.exporting.about import About
     from stages.lib.exporting.conversion import to_onnx, to_tflite
     from stages.lib.exporting.exported import LABELLERS
-    from stages.lib.networks.classifiers import scratch_network
+    from stages.lib.networks.classifiers import scratch_network, with_familiarity
     from stages.lib.networks.model_files import save_classifier
 
-    network = scratch_network(32, 2, dropout=0.1)
-    save_classifier(Classifier(network, ["Borzoi", "Corgi"], "crop", 40), Path("it.keras"))
+    plain = scratch_network(32, 2, dropout=0.1)
+    network = with_familiarity(plain, np.eye(2, plain.layers[-1].kernel.shape[0], dtype=np.float32))
+    save_classifier(Classifier(network, ["Borzoi", "Corgi"], "crop", 40, [0.1]), Path("it.keras"))
     about = About(model="it", keras_sha256="0", description="", breeds=["Borzoi", "Corgi"], resize="crop",
-                  prepared_size=40, threshold=None, views=1)
+                  prepared_size=40, threshold=None, familiarity_threshold=None, known_familiarity=[0.1], views=1)
     for name, content in (("it.onnx", to_onnx(network)), ("it.tflite", to_tflite(network))):
         Path(name).write_bytes(LABELLERS[Path(name).suffix](content, about))
     for name in ("it.keras", "it.onnx", "it.tflite"):

@@ -20,12 +20,15 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from small_classifiers import small_classifier
+from tiny_pipeline import draw_unknown
 
-from stages import augment, features, predict, prepare
+from stages import augment, features, predict, prepare, prepare_unknown
 from stages.lib.backbones.build import build_backbone, write_weights
 from stages.lib.core.errors import UserError, run
 from stages.lib.engines.engine import LocalEngine, start_engine
-from stages.lib.networks.model_files import Classifier, save_classifier
+from stages.lib.networks.classifiers import scratch_network
+from stages.lib.networks.model_files import save_classifier
 
 ROOT = Path(__file__).resolve().parent.parent
 BREEDS = ["Löwchen", "Pug"]
@@ -122,7 +125,8 @@ def set_engine(write_params, root, engine, address="auto"):
     write_params(
         root / "params.yaml",
         **{
-            "data.source": "photos", "data.image_size": 48, "augment.copies": 1, "precision": "mixed_bfloat16",
+            "data.source": "photos", "data.unknown": "unknown", "data.image_size": 48,
+            "augment.copies": 1, "precision": "mixed_bfloat16",
             "backbones": {NAME: small}, "main_backbone": NAME,
             "compute.engine": engine, "compute.address": address,
         },
@@ -145,24 +149,31 @@ def test_all_three_give_the_same_bytes_on_a_cluster(
     for engine in ("local", "ray"):
         root = tmp_path / engine
         shutil.copytree(photos, root, symlinks=True)
+        draw_unknown(root / "unknown")
         set_engine(write_params, root, engine, cluster.address)
         capsys.readouterr()
         assert run_stage(prepare.main, root) == 0
+        assert run_stage(prepare_unknown.main, root) == 0
         said[engine] = capsys.readouterr().out
         assert run_stage(augment.main, root) == 0
         keras.backend.clear_session()  # Keras numbers networks, from 0 in a process of their own
         assert run_stage(features.main, root, NAME) == 0
         made[engine] = {
             place: contents(root / place)
-            for place in ("data/prepared", "data/features", "data/activations", "metrics", "plots")
+            for place in (
+                "data/prepared",
+                "data/prepared_unknown",
+                "data/features",
+                "data/activations",
+                "metrics",
+                "plots",
+            )
         }
         made[engine]["metrics"].pop(f"costs/features/{NAME}.json")
         assert list(root.rglob("*.partial")) == []
 
         keras.utils.set_random_seed(2)
-        network = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
-        network.add(keras.layers.Softmax(dtype="float32", name="probabilities"))
-        save_classifier(Classifier(network, BREEDS, "crop", 48), root / "it.keras")
+        save_classifier(small_classifier(scratch_network(32, 2, 0.1), BREEDS, size=48), root / "it.keras")
         monkeypatch.chdir(root)
         monkeypatch.setattr(sys, "argv", ["predict", "photos", "--model", "it.keras", "--json"])
         capsys.readouterr()
@@ -174,7 +185,7 @@ def test_all_three_give_the_same_bytes_on_a_cluster(
     assert len(made["ray"]["data/prepared"]) > 70
     assert made["ray"]["metrics"]["prepare.json"]
     assert said["ray"] == said["local"]
-    assert said["ray"].count("refused: ") == 10
+    assert said["ray"].count("refused: ") == 10 + 1
     assert asked["ray"] == asked["local"]
     assert asked["ray"][0] == 1
     assert len(json.loads(asked["ray"][1])) == 82

@@ -14,14 +14,24 @@ from PIL import Image
 from test_prepare import ODD_NAMES
 
 from stages.lib.core import paths
-from stages.lib.core.models import list_families, plan_comparisons
+from stages.lib.core.models import list_families, list_scorers, plan_comparisons
 from stages.lib.core.params import load_params
 from stages.lib.core.splits import SPLITS
 from stages.lib.evaluation import calibration, selective
 from stages.lib.evaluation.answer import answer_in_a_sentence
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.scores import classification_report, compute_scores
-from stages.lib.reporting import charts, drawings, report, score_charts, sections, sheets, training_charts
+from stages.lib.familiarity.notice import LeftOut
+from stages.lib.reporting import (
+    charts,
+    drawings,
+    familiarity_charts,
+    report,
+    score_charts,
+    sections,
+    sheets,
+    training_charts,
+)
 from stages.lib.reporting.embedding import embed_photo
 
 
@@ -79,6 +89,20 @@ def test_a_chart_is_saved_in_a_palette_that_nobody_sees_and_in_the_same_bytes_ea
     assert (tmp_path / "one.png").stat().st_size < 0.5 * (tmp_path / "all_colours.png").stat().st_size
 
 
+NOTICED = {  # what evaluate found of what tells how familiar a photo is
+    "familiarity_threshold": 0.4, "known_photos": 1234, "due_low": 0.021, "due_high": 0.064,
+    "turned_away": 0.045, "turned_away_low": 0.02, "turned_away_high": 0.09, "unknown_photos": 60,
+    "unknown_turned_away": 0.75, "unknown_turned_away_low": 0.63, "unknown_turned_away_high": 0.84,
+    "unknown_auc": 0.97, "unknown_auc_low": 0.95, "unknown_auc_high": 0.99,
+}  # fmt: skip
+ROW = {  # of a breed that was left out
+    "breed": "<u>Akita</u>", "photos": 50, "known_photos": 100, "auc": 0.9, "turned_away": 0.62, "turned_away_low": 0.4,
+    "turned_away_high": 0.8, "passes_for": "Borzoi", "passes_for_share": 0.71,
+}  # fmt: skip
+LEFT_OUT = LeftOut({"turned_away": 0.613, "turned_away_low": 0.33, "turned_away_high": 0.89}, [ROW])
+ALIKE = [{"breed": breed, "picture": "data:,"} for breed in ("Akita", "Akita", "<b>Bold</b>")]
+
+
 def report_content(families=FAMILIES, best=BEST) -> dict:
     """All that the report's template asks for, with names that would be markup if they were not escaped."""
     breeds = ["<b>Bold</b>", "Other"]
@@ -112,6 +136,14 @@ def report_content(families=FAMILIES, best=BEST) -> dict:
         "many_breeds": False,
         "pairs": [{"one": "a", "other": "b", "one_as_other": 1, "other_as_one": 0, "sides": [[photo], []]}],
         "worst": [photo],
+        "notice": "Few <cats> pass.",
+        "scorers": [
+            {"name": name, **NOTICED, "left_out": None if name == model else LEFT_OUT}
+            for name, model in list_scorers(families).items()
+        ],
+        "left_out_of_best": LEFT_OUT,
+        "unknown_source": "photos/of <cats>",
+        "mistaken": {"unknown": [photo | {"p_value": 0.123, "alike": ALIKE}], "test": []},
         "explained": {"Right": [], "Wrong": [photo | {"heat": "data:,"}]},
         "label_errors": {"judged": True, "folds": 5, "photos": 40, "suspicious": 3},
         "suspicious": [suspicious],
@@ -129,7 +161,7 @@ def test_report_is_one_page_that_escapes_names_and_needs_nothing_beside_it(tmp_p
     assert page.index("All is &lt;well&gt;.") < page.index("Beware of")
     assert page.count("75.0 %") >= len(MODELS)
     pictures = re.findall(r"<img[^>]*>", page)
-    assert len(pictures) == len(sections.CHARTS) + len(MODELS) + 1 + 1 + 2 + 1
+    assert len(pictures) == len(sections.CHARTS) + len(MODELS) + 1 + 1 + 2 + 1 + 1 + len(ALIKE)
     assert "More &lt;photos&gt; would help." in page
     assert [
         picture for picture in pictures if 'src="data:' not in picture or not re.search('alt="[^"]+"', picture)
@@ -284,6 +316,53 @@ def test_report_says_what_was_found_of_wrong_labels(tmp_path, monkeypatch, found
     assert page.count("looks like") == shown
 
 
+def test_report_says_what_each_backbone_and_each_cnn_notices_and_of_which_breed_least(tmp_path, monkeypatch):
+    page = written(tmp_path, monkeypatch)
+    assert "<p>Few &lt;cats&gt; pass.</p>" in page
+    assert "Anything else: photos/of &lt;cats&gt; (data.unknown)." in page
+    head, *rows = rows_below(page, "Does it notice what it does not know?")
+    assert [row[0] for row in rows] == [*FAMILIES["scratch"], "VGG16", "EfficientNetLite2"]
+    assert {len(row) for row in rows} == {len(head)}
+    told = ["1,234", "2.1 % to 6.4 %", "4.5 % 2.0 % to 9.0 %", "75.0 % 63.0 % to 84.0 %", "0.970 0.950 to 0.990"]
+    assert rows[0][1:] == [*told, "–"]
+    assert rows[-1][1:] == [*told, "61.3 % 33.0 % to 89.0 %"]
+    _, row = rows_below(page, "Were a breed not among the known ones")
+    assert row == ["&lt;u&gt;Akita&lt;/u&gt;", "50", "62.0 %", "40.0 % to 80.0 %", "0.900", "Borzoi (71.0 %)"]
+
+
+def test_report_shows_what_passes_for_known_beside_the_training_photos_most_like_it_and_says_none_where_none_is(
+    tmp_path, monkeypatch
+):
+    page = written(tmp_path, monkeypatch)
+    of_unknown, of_test = re.findall(r"<h3>(?:Photos of anything|Test photos that are turned).*?(?=<h[23]>)", page)
+    assert of_unknown.count("<figure>") == 1
+    assert re.findall('alt="([^"]*)"', of_unknown) == [
+        "&lt;i&gt;.jpg",
+        "Akita, the training photo most like it",
+        "Akita, the next",
+        "&lt;b&gt;Bold&lt;/b&gt;, the next",
+    ]
+    assert "12.3 % of known photos are no more familiar" in of_unknown
+    assert "the training photos most like it, of Akita, &lt;b&gt;Bold&lt;/b&gt;" in of_unknown
+    assert "<p>None.</p>" in of_test
+    assert "<figure>" not in of_test
+
+
+def test_report_without_unknown_photos_or_with_too_few_known_ones_or_of_a_cnn_leaves_out_what_there_is_not(
+    tmp_path, monkeypatch
+):
+    content = report_content()
+    bare = {name: value for name, value in NOTICED.items() if not name.startswith("unknown_")}
+    scorers = [{**bare, "familiarity_threshold": None, "name": "scratch_plain", "left_out": None}]
+    mistaken = {"unknown": [content["worst"][0] | {"p_value": 0.5, "alike": []}], "test": []}
+    page = written(tmp_path, monkeypatch, scorers=scorers, left_out_of_best=None, mistaken=mistaken)
+    _, row = rows_below(page, "Does it notice what it does not know?")
+    assert row == ["scratch_plain", "1,234", "nobody", "4.5 % 2.0 % to 9.0 %", "–", "–", "–"]
+    assert "Were a breed not among" not in page
+    assert 'class="alike"' not in page
+    assert "the training photos most like it" not in page
+
+
 def test_report_says_that_views_are_averaged_where_they_are(tmp_path, monkeypatch, write_params):
     words = "All probabilities here are means over a photo and its mirror image (evaluate.views)"
     assert words not in written(tmp_path, monkeypatch)
@@ -295,9 +374,11 @@ def test_report_says_that_views_are_averaged_where_they_are(tmp_path, monkeypatc
 def test_report_of_many_breeds_folds_what_is_long(tmp_path, monkeypatch):
     content = report_content()
     rows = [row | {"breed": f"breed_{place}"} for place in range(20) for row in content["breeds"][:1]]
-    page = written(tmp_path, monkeypatch, breeds=rows, many_breeds=True)
+    left_out = LEFT_OUT._replace(breeds=[ROW | {"breed": f"breed_{place}"} for place in range(20)])
+    page = written(tmp_path, monkeypatch, breeds=rows, left_out_of_best=left_out, many_breeds=True)
     folded = re.findall(r"<details( open)?><summary>(.*?)</summary>", page)
     assert folded == [
+        ("", "All 20 breeds, each left out in turn"),
         ("", "Precision, recall and F1 of all 20 breeds"),
         *((" open" if model == BEST else "", model) for model in MODELS),
     ]
@@ -424,6 +505,33 @@ def test_no_chart_loses_a_model(families):
     axes, _ = score_charts.recalls(drawn["report"], "9 photos").axes
     assert words_of(axes.get_xticklabels()) == models
     assert len(axes.texts) == 5 * len(models)
+    charts.plt.close("all")
+
+
+@pytest.mark.parametrize("families", [list_families(["VGG16"]), FAMILIES, MANY], ids=["5", "8", "20 models"])
+def test_the_chart_of_familiarity_has_a_panel_for_each_that_tells_it_and_its_threshold_if_there_is_one(families):
+    scorers = [*list_scorers(families)]
+    generator = np.random.default_rng(0)
+    rows = pd.DataFrame({"split": ["test"] * 50 + ["unknown"] * 20, "familiarity": generator.random(70)})
+    known_alone = rows[rows["split"] == "test"]
+    tables = {name: rows if place else known_alone for place, name in enumerate(scorers)}
+    thresholds = {name: 0.3 if place else None for place, name in enumerate(scorers)}
+    figure = familiarity_charts.familiarity(tables, thresholds, "9 photos")
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert words_of(axes.title for axes in panels) == scorers
+    heights = [[bar.get_height() for bar in axes.patches] for axes in panels]
+    assert [round(sum(bars), 6) for bars in heights] == [1, *[2] * (len(scorers) - 1)], "shares of each kind"
+    lines = [[float(line.get_xdata()[0]) for line in axes.get_lines()] for axes in panels]
+    assert lines == [[], *[[0.3]] * (len(scorers) - 1)]
+    told = words_of(figure.legends[0].get_texts())
+    assert told == ["9 photos", "photos of anything else", "none of these breeds, left of it"]
+    charts.plt.close("all")
+
+
+def test_the_chart_of_familiarity_is_drawn_though_all_photos_are_equally_familiar():
+    same = pd.DataFrame({"split": ["test", "unknown"], "familiarity": [1.0, 1.0]})
+    figure = familiarity_charts.familiarity({"A": same}, {"A": 1.0}, "1 photo")
+    figure.canvas.draw()
     charts.plt.close("all")
 
 

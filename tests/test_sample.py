@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from stages.sources.sample import BREEDS, LONGEST_SIDE, PNG_EVERY, SHORTEST_SIDE, draw_dog, draw_sample
+from stages.sources.sample_unknown import PICTURES, draw_scene, draw_scenes
 
 DIFFERENT_BITS = 9  # of 64: pictures that differ in fewer pass for copies of one another
 
@@ -59,6 +60,48 @@ def test_no_picture_is_blank(sample):
 def test_no_picture_nearly_equals_another_or_its_mirror_image(sample):
     hashes = []
     for path in sorted(sample.rglob("*.*")):
+        with Image.open(path) as picture:
+            hashes.append((path.name, imagehash.phash(picture), imagehash.phash(ImageOps.mirror(picture))))
+    for (first_name, first, _), (second_name, second, mirrored) in combinations(hashes, 2):
+        assert min(first - second, first - mirrored) >= DIFFERENT_BITS, (first_name, second_name)
+
+
+# Pictures without a dog
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenes")
+    draw_scenes(folder, PICTURES)
+    return folder
+
+
+def test_there_are_sixty_scenes_of_the_sizes_that_the_dogs_have_and_none_is_blank(scenes):
+    assert sorted(contents(scenes)) == [f"scene_{number:03}.jpg" for number in range(60)]
+    sizes = set()
+    for path in scenes.iterdir():
+        with Image.open(path) as picture:
+            assert (picture.mode, picture.format) == ("RGB", "JPEG")
+            assert SHORTEST_SIDE <= min(picture.size) <= max(picture.size) <= LONGEST_SIDE
+            assert np.asarray(picture).std() > 5, path.name
+            sizes.add(picture.size)
+    assert len(sizes) > 30
+
+
+def test_a_second_and_smaller_drawing_of_scenes_has_the_same_bytes_and_each_depends_on_its_number_alone(
+    scenes, tmp_path
+):
+    draw_scenes(tmp_path, 3)
+    first = contents(scenes)
+    assert contents(tmp_path) == {name: first[name] for name in ("scene_000.jpg", "scene_001.jpg", "scene_002.jpg")}
+    alone = draw_scene(7).tobytes()
+    draw_scene(6)
+    assert draw_scene(7).tobytes() == alone
+
+
+def test_no_scene_nearly_equals_another_or_its_mirror_image_or_a_picture_of_a_dog(scenes, sample):
+    hashes = []
+    for path in [*sorted(scenes.iterdir()), *sorted(sample.rglob("*.*"))]:
         with Image.open(path) as picture:
             hashes.append((path.name, imagehash.phash(picture), imagehash.phash(ImageOps.mirror(picture))))
     for (first_name, first, _), (second_name, second, mirrored) in combinations(hashes, 2):

@@ -2,20 +2,26 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from small_classifiers import KNOWN, small_classifier
 
 from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import UserError
 from stages.lib.exporting.about import About
 from stages.lib.exporting.exported import Exported
+from stages.lib.networks.classifiers import scratch_network
+from stages.lib.networks.model_files import save_classifier
 from stages.lib.serving import trained_models
-from stages.lib.serving.trained_models import Threshold, Trained, find_model, find_name, load_model
+from stages.lib.serving.trained_models import Familiarity, Threshold, Trained, find_model, find_name, load_model
 
 BREEDS = ["Cairn", "Dingo"]
-THRESHOLD = 0.6
+THRESHOLD, FAMILIARITY_THRESHOLD = 0.6, 0.35
+TURNED_AWAY = 0.05
 NAME = "VGG16_finetune"
 SHA256 = "0123"
-EVALUATION = {NAME: {"threshold": THRESHOLD}, "best": NAME, "best_sha256": SHA256, "views": 2}
+SCORES = {"threshold": THRESHOLD, "familiarity_threshold": FAMILIARITY_THRESHOLD}
+EVALUATION = {NAME: SCORES, "best": NAME, "best_sha256": SHA256, "views": 2}
 MODELS = ("scratch_plain", NAME)
 
 
@@ -81,11 +87,13 @@ def export(monkeypatch):
         resize="crop",
         prepared_size=64,
         threshold=THRESHOLD,
+        familiarity_threshold=FAMILIARITY_THRESHOLD,
+        known_familiarity=KNOWN,
         views=2,
     )
 
     def have(**changes: object) -> Classifier:
-        exported = Exported(Classifier(None, BREEDS, "crop", 64), about.model_copy(update=changes))
+        exported = Exported(Classifier(None, BREEDS, "crop", 64, KNOWN), about.model_copy(update=changes))
         monkeypatch.setattr(trained_models, "load_exported", lambda _: exported)
         return exported.classifier
 
@@ -94,12 +102,56 @@ def export(monkeypatch):
 
 def test_an_exported_file_is_the_best_model_only_where_export_wrote_it(export):
     classifier = export()
-    assert load_model(Path("models/exported/best.onnx"), EVALUATION).name == NAME
-    assert load_model(Path("best.onnx"), EVALUATION) == Trained(classifier, None, Threshold(THRESHOLD), None)
+    assert load_model(Path("models/exported/best.onnx"), EVALUATION, TURNED_AWAY).name == NAME
+    familiarity = Familiarity(KNOWN, FAMILIARITY_THRESHOLD)
+    expected = Trained(classifier, None, familiarity, Threshold(THRESHOLD), None)
+    assert load_model(Path("best.onnx"), EVALUATION, TURNED_AWAY) == expected
 
 
-@pytest.mark.parametrize("changes", [{"keras_sha256": "4567"}, {"threshold": 0.5}, {"threshold": None}, {"views": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"keras_sha256": "4567"},
+        {"threshold": 0.5},
+        {"threshold": None},
+        {"familiarity_threshold": 0.36},
+        {"familiarity_threshold": None},
+        {"views": 1},
+    ],
+)
 def test_an_exported_file_of_another_evaluation_is_unknown(export, changes):
     export(**changes)
-    found = load_model(Path("models/exported/best.onnx"), EVALUATION)
+    found = load_model(Path("models/exported/best.onnx"), EVALUATION, TURNED_AWAY)
     assert (found.name, found.threshold) == (None, Threshold(changes.get("threshold", THRESHOLD)))
+    assert found.familiarity == Familiarity(KNOWN, changes.get("familiarity_threshold", FAMILIARITY_THRESHOLD))
+
+
+# From which familiarity on a photo is known
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "turned_away", "expected"),
+    [
+        (EVALUATION, 0.9, FAMILIARITY_THRESHOLD),  # that evaluate wrote, whatever is asked for now
+        ({NAME: SCORES | {"familiarity_threshold": None}}, 0.9, None),
+        ({}, 0.05, KNOWN[1]),  # 2 of 39 + 1
+        ({}, 0.5, KNOWN[19]),
+        ({}, 0.02, None),  # for which there would have to be 49
+    ],
+    ids=["evaluated", "evaluated, too few", "from elsewhere", "from elsewhere, half", "from elsewhere, too few"],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_keras_models_threshold_of_familiarity_is_evaluates_or_found_among_its_own_known_photos(
+    evaluation, turned_away, expected
+):
+    save_classifier(small_classifier(scratch_network(32, 2, 0.1), BREEDS), Path(f"models/{NAME}.keras"))
+    found = load_model(Path(f"models/{NAME}.keras"), evaluation, turned_away)
+    assert found.familiarity == Familiarity(KNOWN, expected)
+
+
+def test_a_photo_is_unknown_exactly_where_its_share_of_known_photos_is_small_enough():
+    familiarity = Familiarity(KNOWN, KNOWN[1])
+    asked = np.array([-1, KNOWN[0], KNOWN[1] - 1e-4, KNOWN[1], 1], np.float32)
+    assert familiarity.p_values(asked).tolist() == [1 / 40, 2 / 40, 2 / 40, 3 / 40, 1]
+    assert familiarity.is_unknown(asked).tolist() == [True, True, True, False, False]
+    assert not Familiarity(KNOWN, None).is_unknown(asked).any()

@@ -12,12 +12,14 @@ from stages.lib.core.models import finetune_model, list_families, transfer_model
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS_PER_BREED = 16
+UNKNOWN = 6  # photos of anything else
 TINY = {"steps": 6, "validate_every": 3, "batch_size": 8}
 BACKBONE = "VGG16"  # which has the fewest layers, and so is built fastest
 WEIGHTS = "data/weights/VGG16-bundled.weights.h5"
 TRANSFER, FINETUNE = transfer_model(BACKBONE, "plain"), finetune_model(BACKBONE)
 STAGES = [  # in which the whole pipeline runs on photos of one's own
     "prepare",
+    "prepare_unknown",
     "augment",
     "data/dvc.yaml:bundled_weights",
     f"features@{BACKBONE}",
@@ -27,6 +29,7 @@ STAGES = [  # in which the whole pipeline runs on photos of one's own
     f"transfer@{BACKBONE}-augmented",
     f"finetune@{BACKBONE}",
     "data_size",
+    f"leave_breeds_out@{BACKBONE}",
     "label_errors",
     "predictions_scratch",
     f"predictions@{BACKBONE}",
@@ -56,6 +59,17 @@ def draw_photos(folder: Path, seed: int) -> None:
             Image.fromarray(noise).resize((48, 40), Image.Resampling.BICUBIC).save(folder / breed / f"{number:02}.jpg")
 
 
+def draw_unknown(folder: Path) -> None:
+    """Stripes, one of them in a sub-folder, and a file that is no photo."""
+    (folder / "cats").mkdir(parents=True)
+    generator = np.random.default_rng(9)
+    for number in range(UNKNOWN):
+        stripes = np.tile(generator.integers(0, 256, (1, 16, 3), np.uint8), (12, 1, 1))
+        picture = Image.fromarray(stripes).resize((64, 48), Image.Resampling.NEAREST)
+        picture.save(folder / ("cats" if number == 0 else "") / f"stripes_{number}.png")
+    (folder / "notes.txt").write_text("no photo")
+
+
 def vgg16(image_size: int) -> dict:
     """A section of `backbones`, in pixels a side."""
     return {"network": "VGG16", "weights": WEIGHTS, "image_size": image_size, "finetune_layers": 3}
@@ -63,7 +77,7 @@ def vgg16(image_size: int) -> dict:
 
 def tiny_params() -> dict:
     params = read_params()
-    params["data"] |= {"source": "photos", "image_size": 48}  # more than the networks take
+    params["data"] |= {"source": "photos", "unknown": "unknown", "image_size": 48}  # more than the networks take
     params["augment"]["copies"] = 2
     params["backbones"] = {BACKBONE: vgg16(image_size=32)}
     params["main_backbone"] = BACKBONE
@@ -81,6 +95,7 @@ def save_params(repository: Repository, params: dict) -> None:
 def new_repository(root: Path, params: dict) -> Repository:
     repository = Repository(root)
     draw_photos(root / "photos", seed=1)
+    draw_unknown(root / "unknown")
     save_params(repository, params)
     repository.commit()
     return repository

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import yaml
 from dvc.repo import Repo
+from small_classifiers import KNOWN
 
 from stages.finetune import split_for_training
 from stages.lib.backbones.build import build_backbone
@@ -131,7 +132,7 @@ def write_killed() -> None:
                 print("kept:", len(list(paths.CHECKPOINTS.iterdir())))
             Checkpoint.on_train_batch_end = original
         model, _, trained, _, _ = train_case("scratch, dropout", 2, quiet=False)  # quiet keeps no checkpoint
-        write_results(NAME, Classifier(model, ["x", "y", "z"], "crop", SIDE), trained, "float32")
+        write_results(NAME, Classifier(model, ["x", "y", "z"], "crop", SIDE, KNOWN), trained, "float32")
         for path in (paths.MODELS / f"{NAME}.keras", paths.HISTORY / f"{NAME}.csv"):
             path.rename(f"{name}{path.suffix}")
 

@@ -84,11 +84,14 @@ def read_rows(backbone: str, variant: str, split: str) -> FeatureRows:
 def read_photos(backbone: str, variant: str, split: str) -> PhotoFeatures:
     """Read the photos of `read_rows`, without views, and from the manifest which are near duplicates.
 
-    Raises `UserError` as `read_rows` does.
+    Raises `UserError` as `read_rows` does, also for a manifest of other photos.
     """
     rows = read_rows(backbone, variant, split)
+    require(paths.PREPARED / "manifest.csv")
     places = np.flatnonzero(~rows.views)
     photos = [rows.photos[place].removeprefix(f"{split}/").removesuffix(".png") for place in places]
     manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False).set_index("file")
-    groups = manifest["group"].reindex(photos).astype(int).to_numpy()
+    if not set(photos) <= set(manifest.index):
+        raise not_alike(backbone, variant)
+    groups = manifest.loc[photos, "group"].astype(int).to_numpy()
     return PhotoFeatures(photos, rows.features[places], np.array(rows.breeds)[places], groups)

@@ -13,7 +13,6 @@ kept, so that another order of a network's sums seldom matters.
 import math
 
 import numpy as np
-from scipy.stats import beta
 
 DIGITS = 6
 _ROUNDING = 1e-9  # 0.29 x 100 is a little less than 29
@@ -73,7 +72,9 @@ def find_threshold(calibration: np.ndarray | list[float], turned_away: float) ->
 
 def is_unknown(scores: np.ndarray, threshold: float | None) -> np.ndarray:
     """Whether each photo is less familiar than ``threshold``, bool (photos,); none is where there is no threshold."""
-    return np.zeros(len(scores), bool) if threshold is None else _rounded(scores) < threshold
+    return (
+        np.zeros(len(scores), bool) if threshold is None else ~(_rounded(scores) >= threshold)
+    )  # also what is no number
 
 
 def turned_away_interval(photos: int, turned_away: float, confidence_level: float) -> tuple[float, float]:
@@ -91,5 +92,7 @@ def turned_away_interval(photos: int, turned_away: float, confidence_level: floa
     rank = rank_of_threshold(photos, turned_away)
     if not rank:
         return 0.0, 0.0
+    from scipy.stats import beta  # here, as what answers photos does without SciPy
+
     low, high = beta.interval(confidence_level, rank, photos + 1 - rank)
     return float(low), float(high)

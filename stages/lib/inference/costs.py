@@ -19,8 +19,8 @@ class Asked(Protocol):
 
     input_shape: tuple[int, ...]
 
-    def predict_on_batch(self, photos: np.ndarray) -> np.ndarray:
-        """Photos 0-255 (n, side, side, 3) to probabilities (n, breeds)."""
+    def predict_on_batch(self, photos: np.ndarray) -> Any:
+        """Photos 0-255 (n, side, side, 3) to what the network gives of them."""
 
 
 def architecture(network: keras.Model) -> tuple[tuple[str, str], ...]:

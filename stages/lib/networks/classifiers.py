@@ -12,6 +12,8 @@ from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
 
 HEAD = "head_"  # how the names of the layers on top of a backbone begin
 POOL = f"{HEAD}pool"
+COSINES = "familiarity_cosines"  # the layer that compares a photo to each breed
+SHORTEST = 1e-12  # of features, which are as they are where they are shorter
 
 
 def scratch_network(image_size: int, breeds: int, dropout: float) -> keras.Model:
@@ -71,7 +73,10 @@ def with_familiarity(network: keras.Model, means: np.ndarray) -> keras.Model:
     Returns:
         photos to a dictionary: `PROBABILITIES`, and `FAMILIARITY`, float32 (n,) in [-1, 1].
     """
-    direction = layers.UnitNormalization(dtype="float32", name="familiarity_direction")(network.get_layer(POOL).output)
+    pooled = keras.ops.cast(network.get_layer(POOL).output, "float32")
+    # not by Keras' UnitNormalization, which in TensorFlow Lite makes of zeros what is no number
+    length = keras.ops.sqrt(keras.ops.sum(pooled * pooled, axis=1, keepdims=True))
+    direction = pooled / keras.ops.maximum(length, SHORTEST)
     # whose start draws no random number: what is trained after it was read is as if it were not there
     cosines = layers.Dense(
         len(means),
@@ -79,7 +84,7 @@ def with_familiarity(network: keras.Model, means: np.ndarray) -> keras.Model:
         trainable=False,
         kernel_initializer="zeros",
         dtype="float32",
-        name="familiarity_cosines",
+        name=COSINES,
     )
     to_breeds = cosines(direction)
     cosines.set_weights([means.T])
@@ -89,8 +94,8 @@ def with_familiarity(network: keras.Model, means: np.ndarray) -> keras.Model:
 
 def familiar_features(network: keras.Model) -> keras.Model:
     """The part of what `with_familiarity` gives that tells where a photo lies: photos to float32 (n, channels)."""
-    direction = next(layer for layer in network.layers if isinstance(layer, layers.UnitNormalization))
-    return keras.Model(network.inputs[0], direction.output)
+    cosines = next(layer for layer in network.layers if layer.name.startswith(COSINES))
+    return keras.Model(network.inputs[0], cosines.input)
 
 
 def join(backbone: keras.Model, head: keras.Model) -> keras.Model:

@@ -1,6 +1,7 @@
 """A model's answers about photos, in words and numbers for people."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,11 +122,17 @@ def answer_in_batches(
     threshold: Threshold | None,
     batch_size: int,
 ) -> Iterator[Answered]:
-    """Answer each ``batch_size`` of ``files``."""
-    for start in range(0, len(files), batch_size):
-        batch = read_photos(files[start : start + batch_size], classifier, max_pixels)
-        answers: list[dict[str, Any]] = []
-        if batch.files:
-            outputs = classifier.network.predict_on_batch(batch.pictures)
-            answers = list(answer(batch.files, outputs, classifier.breeds, familiarity, threshold))
-        yield Answered(answers, batch.pictures, batch.faults)
+    """Answer each ``batch_size`` of ``files``; the next are read while the network is asked."""
+    with ThreadPoolExecutor(1) as pool:
+
+        def read(start: int) -> Future[ReadPhotos]:
+            return pool.submit(read_photos, files[start : start + batch_size], classifier, max_pixels)
+
+        coming = read(0)
+        for start in range(0, len(files), batch_size):
+            batch, coming = coming.result(), read(start + batch_size)
+            answers: list[dict[str, Any]] = []
+            if batch.files:
+                outputs = classifier.network.predict_on_batch(batch.pictures)
+                answers = list(answer(batch.files, outputs, classifier.breeds, familiarity, threshold))
+            yield Answered(answers, batch.pictures, batch.faults)

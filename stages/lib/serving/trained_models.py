@@ -4,18 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 
 from stages.lib.core import paths
 from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import UserError
 from stages.lib.core.evaluated import find_best
+from stages.lib.core.hashes import hash_file
 from stages.lib.exporting.about import About
-from stages.lib.exporting.exported import READERS, load_exported
+from stages.lib.exporting.exported import FORMATS, READERS, load_exported
 from stages.lib.familiarity import conformal
-from stages.lib.networks.graphs import average_views
-from stages.lib.networks.model_files import load_classifier
 
 NONE_OF_THESE = "none of these breeds: it is unlike the photos that the model learned from"
 FILES = ".keras, .onnx or .tflite"
@@ -53,7 +51,7 @@ class Trained(NamedTuple):
     """A trained model, read."""
 
     classifier: Classifier  # one that was evaluated averages as many views as evaluate did
-    as_saved: keras.Model | None  # its network without averaging, for Grad-CAM; None where it is no Keras model
+    as_saved: Any  # its network without averaging, for Grad-CAM, a `keras.Model`; None where it is no Keras model
     familiarity: Familiarity
     threshold: Threshold | None  # None: unknown
     name: str | None  # of one that was evaluated; None where it is from elsewhere, so that nothing here tells of it
@@ -135,8 +133,27 @@ def load_model(path: Path, evaluation: dict[str, Any], turned_away: float) -> Tr
         known = name is not None and is_up_to_date(about, name, evaluation)
         familiarity = Familiarity(about.known_familiarity, about.familiarity_threshold)
         return Trained(classifier, None, familiarity, Threshold(about.threshold), name if known else None)
+    # here, as they load TensorFlow, which takes seconds
+    from stages.lib.networks.graphs import average_views
+    from stages.lib.networks.model_files import load_classifier
+
     classifier = load_classifier(path)
     views = 1 if name is None else evaluation.get("views", 1)
     averaged = classifier._replace(network=average_views(classifier.network, views))
     familiarity = find_familiarity(classifier, name, evaluation, turned_away)
     return Trained(averaged, classifier.network, familiarity, find_threshold(name, evaluation), name)
+
+
+def find_export(path: Path, evaluation: dict[str, Any], turned_away: float) -> Trained | None:
+    """The exported file that answers as the Keras model ``path`` does, without TensorFlow; None where there is none.
+
+    Its hash tells that it was made from that very file, and it has evaluate's thresholds and views.
+    """
+    is_best = path.suffix not in READERS and find_name(path, evaluation) == evaluation.get("best", "")
+    if not is_best or (path.exists() and hash_file(path) != evaluation["best_sha256"]):
+        return None
+    try:
+        exported = load_model(paths.EXPORTED / FORMATS["onnx"].file, evaluation, turned_away)
+    except UserError:  # it is not there, or damaged, or of an earlier version
+        return None
+    return exported if exported.name is not None else None
