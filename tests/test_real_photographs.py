@@ -1,7 +1,8 @@
 """The pipeline as it is shipped, on real photographs: only where DOG_PHOTOGRAPHS names a folder of them.
 
 The folder holds the 936 photographs of Cairn, Chihuahua, Dingo, Pyrenees and Samoyed in Stanford Dogs, one sub-folder a
-breed, with a stray README.md beside them. One run of the pipeline serves all tests.
+breed, with a stray README.md beside them. PHOTOGRAPHS_OF_THINGS may name a folder of photographs of anything but dogs.
+One run of the pipeline serves all tests.
 """
 
 import os
@@ -14,7 +15,7 @@ from pipeline_fixtures import ROOT, Repository
 
 from stages.lib.core.params import load_params
 
-PHOTOGRAPHS = os.environ.get("DOG_PHOTOGRAPHS")
+PHOTOGRAPHS, THINGS = os.environ.get("DOG_PHOTOGRAPHS"), os.environ.get("PHOTOGRAPHS_OF_THINGS")
 LEAST = {  # accuracy on test, a little less than docs/results.md has
     "VGG16_transfer_augmented": 0.92,
     "VGG16_finetune": 0.91,
@@ -40,9 +41,11 @@ pytestmark = [
 def run(tmp_path_factory) -> tuple[Repository, int]:
     """The repository after `dvc repro`, and how many bytes of memory the largest process took."""
     repository = Repository(tmp_path_factory.mktemp("real"))
-    source = Path(PHOTOGRAPHS).resolve()
-    params, changed = re.subn(r"(?m)^  source: \S+", f"  source: {source}", (ROOT / "params.yaml").read_text())
-    assert changed == 1
+    params = (ROOT / "params.yaml").read_text()
+    for key, folder in {"source": PHOTOGRAPHS, "unknown": THINGS}.items():
+        if folder:
+            params, changed = re.subn(rf"(?m)^  {key}: \S+", f"  {key}: {Path(folder).resolve()}", params)
+            assert changed == 1
     (repository.root / "params.yaml").write_text(params)
     said = repository.python("-c", REPRO).stdout
     return repository, int(said.splitlines()[-1])
@@ -77,6 +80,23 @@ def test_pretrained_models_are_as_good_as_the_readme_says(reproduced):
     assert {model: accuracy for model, accuracy in found.items() if accuracy < LEAST[model]} == {}
     assert scores["scratch_plain"]["accuracy"] < min(found.values())
     assert not scores["drawn"]
+
+
+def test_as_many_test_photos_are_turned_away_as_were_asked_for(reproduced):
+    for model in LEAST:
+        scores = reproduced.json("metrics/evaluate.json")[model]
+        assert scores["known_photos"] == 704
+        assert scores["turned_away_low"] < scores["due_high"], model
+        assert scores["turned_away_high"] > scores["due_low"], model
+
+
+@pytest.mark.skipif(not THINGS, reason="PHOTOGRAPHS_OF_THINGS names no folder of photographs of anything but dogs")
+def test_photographs_of_anything_but_dogs_are_turned_away(reproduced):
+    scores = reproduced.json("metrics/evaluate.json")
+    for model, least in (("EfficientNetLite2_finetune", 0.99), ("VGG16_finetune", 0.98)):  # docs/unknown.md has more
+        assert scores[model]["unknown_turned_away"] >= least
+        assert scores[model]["unknown_auc"] > 0.995
+    assert scores["scratch_augmented"]["unknown_auc"] < 0.9, "the CNN from scratch notices little, and that is told"
 
 
 def test_report_warns_of_the_overlap_with_imagenet(reproduced):
