@@ -25,7 +25,7 @@ from stages.lib.core import paths
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.leftovers import remove_leftovers
-from stages.lib.core.models import list_scorers, plan_comparisons
+from stages.lib.core.models import find_backbone, list_scorers, plan_comparisons
 from stages.lib.core.outputs import whole_folder, write_json
 from stages.lib.core.params import Params, load_params
 from stages.lib.core.tables import read_csv, write_csv
@@ -35,9 +35,9 @@ from stages.lib.evaluation.caveats import describe_test, find_caveats, is_drawn
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.data_size import compare_sizes
 from stages.lib.evaluation.judging import Judged, judge
+from stages.lib.evaluation.notice import tell_notice
 from stages.lib.evaluation.tables import join_models, stack, tabulate_predictions
-from stages.lib.familiarity.judging import judge_familiarity, tabulate, trace_curve
-from stages.lib.familiarity.notice import tell_notice
+from stages.lib.evaluation.unknown import judge_familiarity, tabulate, trace_curve
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece"]
@@ -122,7 +122,7 @@ def main() -> None:
     costs = read_costs(families, scores)
 
     chosen = {"best": best, "best_sha256": scores[best]["sha256"], "views": settings.views}
-    chosen["best_backbone"] = next((name for name in params.backbones if best in families[name]), None)
+    chosen["best_backbone"] = find_backbone(best, families)
     chosen["turned_away"] = settings.turned_away
     about_test = {"test_photos": len(photos), "drawn": is_drawn(source), "caveats": caveats}
     write_json(paths.EVALUATION, {**scores, **chosen, **about_test})

@@ -29,7 +29,6 @@ from stages.lib.inference.nearest import read_training_photos
 from stages.lib.networks.graphs import only
 from stages.lib.networks.model_files import load_classifier
 
-NEAREST = 3  # training photos beside each
 PLACES = {"test": paths.PREPARED / "test", "unknown": paths.UNKNOWN}
 
 
@@ -39,7 +38,7 @@ def list_nearest(network: Any, backbone: str, side: int, photos: pd.DataFrame) -
     if len(photos):
         files = [PLACES[split] / f"{photo}.png" for split, photo in zip(photos["split"], photos["photo"], strict=True)]
         pictures = np.stack([read_picture(file, side) for file in files])
-        found = read_training_photos(network, backbone).most_alike(pictures, NEAREST)
+        found = read_training_photos(network, backbone).most_alike(pictures)
         for split, photo, alike in zip(photos["split"], photos["photo"], found, strict=True):
             rows += [(split, photo, each.file.relative_to(paths.PREPARED).as_posix(), each.breed) for each in alike]
     return pd.DataFrame(rows, columns=["split", "photo", "nearest", "breed"])

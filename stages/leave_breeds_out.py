@@ -30,9 +30,9 @@ def main() -> None:
     table.insert(0, "model", backbone)
     write_csv(table, paths.LEFT_OUT_TABLES / f"{backbone}.csv")
     write_json(paths.LEFT_OUT / f"{backbone}.json", summary)
-    print(
-        f"leave_breeds_out with {backbone}: of a breed left out, {summary['turned_away']:.1%} of the photos are noticed"
-    )
+    share = summary["turned_away"]
+    told = "too few photos to tell" if share is None else f"of a breed left out, {share:.1%} of the photos are noticed"
+    print(f"leave_breeds_out with {backbone}: {told}")
 
 
 if __name__ == "__main__":

@@ -127,7 +127,9 @@ def answer_all(arguments: argparse.Namespace) -> list[Fault]:
     evaluation = read_evaluation()
     path = find_model(arguments.model, evaluation, params.models)
     share = params.evaluate.turned_away
-    trained = find_export(path, evaluation, share)
+    # whoever names a file is answered by that file
+    by_name = arguments.model is None or arguments.model in params.models
+    trained = find_export(path, evaluation, share) if by_name else None
     if trained is None:
         if arguments.model is None and path.exists():
             print("no exported file is of this model, so Keras answers, which takes seconds to load", file=sys.stderr)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from scipy.stats import beta, kstest, norm
 from sklearn.metrics import roc_auc_score
 
-from stages.lib.familiarity import conformal, judging, leave_out, scores
+from stages.lib.evaluation import unknown as judging
+from stages.lib.evaluation.notice import LeftOut, tell_notice
+from stages.lib.familiarity import conformal, leave_out, scores
 from stages.lib.familiarity.leave_out import Photos
-from stages.lib.familiarity.notice import LeftOut, tell_notice
 
 # Three directions in a plane: right, up, and half-way between them
 HALF = np.sqrt(0.5)
@@ -66,7 +67,7 @@ def test_a_photo_without_any_feature_is_like_none_and_no_number_is_missing():
 def test_more_photos_than_are_compared_at_a_time_give_what_all_at_once_would():
     bank, features = (np.random.default_rng(1).normal(size=(n, 8)).astype(np.float32) for n in (40, 600))
     unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (bank, features)]
-    expected = np.sort(unit[1] @ unit[0].T, axis=1)[:, -5:].mean(axis=1)
+    expected = np.sort(unit[1] @ unit[0].T, axis=1)[:, -scores.NEAREST :].mean(axis=1)
     assert nearest_cosine(unit[0], features) == pytest.approx(expected, abs=1e-6)
     assert nearest_cosine(unit[0], features[:0]).shape == (0,)
 
@@ -169,6 +170,21 @@ def test_the_share_that_is_really_turned_away_is_as_often_within_its_interval_as
     assert shares.mean() <= 0.05 + 0.002
 
 
+def test_the_share_of_a_test_is_as_often_within_its_interval_as_told():
+    generator, found = np.random.default_rng(3), []
+    for _ in range(2000):
+        threshold = conformal.find_threshold(generator.random(221), 0.05)
+        found.append((generator.random(79) < threshold).mean())
+    low, high = conformal.turned_away_interval(221, 0.05, 0.9, asked=79)
+    assert 0.87 < np.mean([low <= share <= high for share in found]) < 0.97, "shares of 79 photos are coarse"
+
+
+def test_what_is_no_number_is_unknown_and_has_the_least_p_value():
+    known, asked = np.linspace(0.1, 0.9, 39), np.array([np.nan, 0.5])
+    assert conformal.is_unknown(asked, conformal.find_threshold(known, 0.05)).tolist() == [True, False]
+    assert conformal.p_values(known, asked)[0] == 1 / 40
+
+
 def test_more_known_photos_make_the_interval_narrower():
     widths = [np.diff(conformal.turned_away_interval(photos, 0.05, 0.95))[0] for photos in (50, 100, 500, 2000)]
     assert widths == sorted(widths, reverse=True)
@@ -206,7 +222,7 @@ def test_a_breed_that_looks_like_another_passes_for_it():
 def test_where_known_photos_are_too_few_no_breed_would_be_turned_away():
     found = leave(FAR, train=5, val=4)
     assert found["known_photos"].tolist() == [18, 18, 18]
-    assert found["turned_away"].tolist() == [0, 0, 0]
+    assert found["turned_away"].tolist() == [None, None, None]
     assert found["auc"].tolist() == [1, 1, 1]
 
 
@@ -246,6 +262,13 @@ def test_the_summary_is_the_mean_over_breeds_within_its_interval():
     assert 0.7 <= found["auc_low"] < 0.85 < found["auc_high"] <= 1
     assert [found[f"turned_away{end}"] for end in ("", "_low", "_high")] == [0.5, 0.5, 0.5]
     assert list(found) == ["auc", "auc_low", "auc_high", "turned_away", "turned_away_low", "turned_away_high"]
+
+
+def test_breeds_left_out_with_too_few_known_photos_are_no_part_of_the_summary():
+    table = pd.DataFrame({"auc": [0.9, 0.7], "turned_away": [None, 0.5]}, dtype=float)
+    assert leave_out.summarise(table, 0.95, seed=1)["turned_away"] == 0.5
+    none = leave_out.summarise(table.assign(turned_away=None), 0.95, seed=1)
+    assert (none["auc"], none["turned_away"], none["turned_away_low"]) == (0.8, None, None)
 
 
 # Scores that are kept
@@ -293,12 +316,14 @@ def test_the_threshold_and_the_p_value_say_the_same_of_scores_that_differ_in_the
 
 
 def test_the_area_and_its_interval_worked_out_by_hand():
-    """Known photos are above 2 of 2 and 1/4 of 2 unknown ones; unknown ones below 1/2 and 3/4 of 2 known ones."""
-    known, unknown = np.array([0.9, 0.4]), np.array([0.5, 0.4])
-    error = np.sqrt((0.375**2 * 2) / 2 + (0.125**2 * 2) / 2)  # of (1, 1/4) and (1/2, 3/4), by DeLong et al.
+    """Known photos are above 2 and 1.5 of 2 unknown ones; the ends solve |0.875 - end| = z error(end)."""
+    known, unknown, z = np.array([0.9, 0.5]), np.array([0.5, 0.4]), 0.67449
     area, low, high = judging.auc_interval(known, unknown, 0.5)
-    assert (area, low, high) == pytest.approx((0.625, 0.625 - 0.67449 * error, 0.625 + 0.67449 * error), abs=1e-6)
-    assert judging.auc_interval(known, unknown, 0.95) == (0.625, 0, 1), "it is cut where there is no more"
+    assert area == (2 + 1.5) / 4
+    for end in (low, high):
+        error = end * (1 - end) * (1 + (1 - end) / (2 - end) + end / (1 + end)) / 4
+        assert abs(area - end) == pytest.approx(z * np.sqrt(error), abs=1e-5)
+    assert low < area < high
 
 
 @given(seed=st.integers(0, 1000), digits=st.integers(0, 3), known=st.integers(2, 40), unknown=st.integers(2, 40))
@@ -312,19 +337,23 @@ def test_the_area_is_that_of_scikit_learn_also_where_scores_are_equal(seed, digi
     assert 0 <= low <= area <= high <= 1
 
 
-def test_where_all_known_photos_are_more_familiar_the_interval_is_a_point():
-    assert judging.auc_interval(np.array([0.7, 0.8]), np.array([0.1, 0.2, 0.3]), 0.95) == (1, 1, 1)
-    assert judging.auc_interval(np.array([0.1, 0.2]), np.array([0.7, 0.8]), 0.95) == (0, 0, 0)
+def test_where_all_known_photos_are_more_familiar_the_interval_has_a_width_nevertheless():
+    few, many = (judging.auc_interval(np.ones(n), np.zeros(n), 0.95) for n in (5, 500))
+    assert few[0] == few[2] == many[0] == many[2] == 1
+    assert 0.5 < few[1] < 0.9 < many[1] < 1
+    assert judging.auc_interval(np.zeros(5), np.ones(5), 0.95) == pytest.approx((0, 0, 1 - few[1]), abs=1e-9)
 
 
-def test_the_area_is_as_often_within_its_interval_as_told():
-    """Normal scores with means one apart, of which the area is the chance that one is above the other."""
+@pytest.mark.parametrize(("apart", "known", "unknown"), [(1, 80, 60), (3.3, 79, 60), (3.3, 232, 20), (2.3, 12, 6)])
+def test_the_area_is_as_often_within_its_interval_as_told(apart, known, unknown):
+    """Normal scores with means apart, of which the area is the chance that one is above the other: 0.76 to 0.99."""
     generator = np.random.default_rng(1)
     within = []
     for _ in range(1000):
-        _, low, high = judging.auc_interval(generator.normal(1, 1, 80), generator.normal(0, 1, 60), 0.9)
-        within.append(low <= norm.cdf(np.sqrt(0.5)) <= high)
-    assert np.mean(within) == pytest.approx(0.9, abs=0.03)
+        scores = generator.normal(apart, 1, known), generator.normal(0, 1, unknown)
+        _, low, high = judging.auc_interval(*scores, 0.95)
+        within.append(low <= norm.cdf(apart * np.sqrt(0.5)) <= high)
+    assert 0.925 < np.mean(within) < 0.99
 
 
 KNOWN = np.linspace(0.1, 0.48, 39).tolist()  # of which the second, 0.11, is the threshold of 1 in 20
@@ -337,16 +366,16 @@ def test_what_comes_of_a_threshold_worked_out_by_hand():
     assert [found[f"turned_away{end}"] for end in ("", "_low", "_high")] == [0.25, 0.045587, 0.699358], "Wilson's"
     assert [found[f"unknown_turned_away{end}"] for end in ("", "_low", "_high")] == [0.666667, 0.20766, 0.938508]
     assert found["unknown_auc"] == pytest.approx((3 + 2.5 + 2 + 2) / 12, abs=1e-6)
-    due = conformal.turned_away_interval(39, 0.05, 0.95)
+    due = conformal.turned_away_interval(39, 0.05, 0.95, asked=4)
     assert (found["due_low"], found["due_high"]) == pytest.approx(due, abs=1e-6)
     assert json.loads(json.dumps(found)) == found, "numbers of Python's"
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_of_fewer_than_two_unknown_photos_nothing_is_told(count):
+def test_without_unknown_photos_nothing_but_that_is_told_of_them():
     test = np.array([0.5, 0.1])
-    found = judging.judge_familiarity(KNOWN, test, np.zeros(count), 0.05, 0.95)
-    every = judging.judge_familiarity(KNOWN, test, np.zeros(2), 0.05, 0.95)
+    found = judging.judge_familiarity(KNOWN, test, np.zeros(0), 0.05, 0.95)
+    every = judging.judge_familiarity(KNOWN, test, np.zeros(1), 0.05, 0.95)
+    assert (found.pop("unknown_photos"), every.pop("unknown_photos")) == (0, 1)
     assert found == {name: value for name, value in every.items() if not name.startswith("unknown_")}
     assert found["turned_away"] == 0.5
 
@@ -383,6 +412,7 @@ def test_the_curve_goes_from_nobody_to_everybody_turned_away_and_has_the_area_be
 
 SCORES = {
     "familiarity_threshold": 0.4, "known_photos": 1234, "due_low": 0.021, "due_high": 0.064, "turned_away": 0.045,
+    "unknown_photos": 0,
 }  # fmt: skip
 OF_UNKNOWN = {
     "unknown_photos": 60, "unknown_turned_away": 0.75,
@@ -405,12 +435,23 @@ def tell(scores: dict, left_out: LeftOut | None = None) -> str:
 def test_what_is_noticed_is_told_in_sentences():
     told = tell(SCORES | OF_UNKNOWN, LEFT_OUT)
     assert told == (
-        "Of the 79 test photos, best calls 4.5 % “none of these breeds”; 5 % were asked for, and 2.1 % to 6.4 % are "
-        "due by the chance that chose the 1,234 photos which tell what is usual. Of 60 photos of anything else "
-        "(others/cats), it turns away 75.0 % (95 % interval: 63.0 % to 84.0 %). Of a breed that it does not know it "
-        "would notice 61.3 % of the photos (33.0 % to 89.0 %), by its own breeds, each left out in turn; least of "
-        "Borzoi, 20.0 %, most of which is nearest to Corgi."
+        "Of the 79 test photos, best calls 4.5 % “none of these breeds”: 5 % were asked for, and 2.1 % to 6.4 % may be "
+        "by chance, as the threshold comes from 1,234 photos. Of 60 photos of anything else (others/cats), it turns "
+        "away 75.0 % (95 % interval: 63.0 % to 84.0 %). Of a breed that it does not know it would notice 61.3 % of the "
+        "photos (33.0 % to 89.0 %), by its own breeds, left out in turn; least of Borzoi, 20.0 %, which is most often "
+        "nearest to Corgi."
     )
+
+
+def test_drawn_scenes_are_told_to_be_drawn():
+    told = tell_notice("best", SCORES | OF_UNKNOWN, "9 test photos", "data/sample_unknown", 0.05, 0.95)
+    assert "Of 60 drawn scenes without a dog (data/sample_unknown), it turns away" in told
+
+
+def test_of_breeds_too_few_to_be_left_out_nothing_is_claimed():
+    none = dict.fromkeys(("turned_away", "turned_away_low", "turned_away_high"))
+    told = tell(SCORES, LeftOut(none, [{"breed": "Akita", **none}]))
+    assert told.endswith("Whether it would notice a breed that it does not know, its own breeds are too few to tell.")
 
 
 def test_what_was_not_looked_for_is_left_out_of_the_sentences():
@@ -418,6 +459,6 @@ def test_what_was_not_looked_for_is_left_out_of_the_sentences():
     assert "does not know" not in tell(SCORES | OF_UNKNOWN)
     few = SCORES | OF_UNKNOWN | {"familiarity_threshold": None, "known_photos": 18}
     assert tell(few, LEFT_OUT) == (
-        "best turns nobody away: to call 5 % of known photos “none of these breeds” takes 19 that it was not fitted "
-        "to, and there are 18."
+        "best turns nobody away: to call 5 % of known photos “none of these breeds” takes 19 that can tell what is "
+        "usual, and there are 18."
     )

@@ -686,7 +686,7 @@ def test_other_unknown_photos_or_none_train_nothing_and_are_asked_about(changed,
     asked = {"prepare_unknown", "predictions_scratch", f"predictions@{BACKBONE}"}
     assert stages_run(changed.dvc("repro").stdout) == {*asked, *COMPARING, "explain"}
     scores = changed.json("metrics/evaluate.json")
-    assert [scores[model].get("unknown_photos") for model in MODELS] == [photos or None] * len(MODELS)
+    assert [scores[model]["unknown_photos"] for model in MODELS] == [photos] * len(MODELS)
     assert f"Anything else: {tmp_path} (data.unknown)." in read_page(changed)
 
 

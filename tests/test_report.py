@@ -20,8 +20,8 @@ from stages.lib.core.splits import SPLITS
 from stages.lib.evaluation import calibration, selective
 from stages.lib.evaluation.answer import answer_in_a_sentence
 from stages.lib.evaluation.comparisons import compare_models
+from stages.lib.evaluation.notice import LeftOut
 from stages.lib.evaluation.scores import classification_report, compute_scores
-from stages.lib.familiarity.notice import LeftOut
 from stages.lib.reporting import (
     charts,
     drawings,
@@ -352,7 +352,7 @@ def test_report_without_unknown_photos_or_with_too_few_known_ones_or_of_a_cnn_le
     tmp_path, monkeypatch
 ):
     content = report_content()
-    bare = {name: value for name, value in NOTICED.items() if not name.startswith("unknown_")}
+    bare = {name: value for name, value in NOTICED.items() if not name.startswith("unknown_")} | {"unknown_photos": 0}
     scorers = [{**bare, "familiarity_threshold": None, "name": "scratch_plain", "left_out": None}]
     mistaken = {"unknown": [content["worst"][0] | {"p_value": 0.5, "alike": []}], "test": []}
     page = written(tmp_path, monkeypatch, scorers=scorers, left_out_of_best=None, mistaken=mistaken)

@@ -28,6 +28,11 @@ def finetune_model(backbone: str) -> str:
     return f"{backbone}_finetune"
 
 
+def find_backbone(model: str | None, families: Mapping[str, tuple[str, ...]]) -> str | None:
+    """The backbone that ``model`` is on; None for one from scratch, or of none of ``families``."""
+    return next((name for name, models in families.items() if model in models and name != SCRATCH_FAMILY), None)
+
+
 def list_scorers(families: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """What tells how familiar photos are, and for each a model that has it: each CNN from scratch, and each backbone.
 

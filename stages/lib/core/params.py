@@ -11,51 +11,18 @@ from pydantic import Field
 
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError
-from stages.lib.core.models import NAME, SCRATCH_FAMILY, list_families
-from stages.lib.core.registry import NETWORKS
-
-
-def _no_truth_value(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("Input should be a valid number")
-    return value
-
-
-def _weights_file(value: str) -> str:
-    if not value.endswith(".weights.h5"):
-        raise ValueError("should end in .weights.h5")
-    return value
-
-
-def _name_of_a_backbone(value: str) -> str:
-    if not NAME.fullmatch(value) or value.lower() == SCRATCH_FAMILY:
-        raise ValueError(
-            f"should be letters, digits, _ and -, no - in front, and not {SCRATCH_FAMILY}: files are named after it"
-        )
-    return value
-
-
-def _known_network(value: str) -> str:
-    if value not in NETWORKS:
-        raise ValueError(f"should be {', '.join(NETWORKS)}")
-    return value
-
-
-def _address(value: str) -> str:
-    if value.startswith("ray://"):
-        raise ValueError("should not begin with ray://, through which Ray's Data library does not work: HOST:PORT does")
-    host, _, port = value.rpartition(":")
-    if value not in ("local", "auto") and (not host or "/" in host or not port.isdecimal()):
-        raise ValueError("should be local, auto or HOST:PORT")
-    return value
-
-
-# YAML 1.1 reads 1e-05, which is how DVC writes 0.00001, as a string: so numbers with a fraction are read leniently
-Number = Annotated[float, Field(strict=False), pydantic.BeforeValidator(_no_truth_value)]
-Share = Annotated[Number, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-ImageSize = Annotated[int, Field(ge=32)]
-BackboneName = Annotated[str, pydantic.AfterValidator(_name_of_a_backbone)]
+from stages.lib.core.models import list_families
+from stages.lib.core.values import (
+    Address,
+    BackboneName,
+    Count,
+    Folder,
+    ImageSize,
+    NetworkName,
+    Number,
+    Share,
+    WeightsFile,
+)
 
 
 class Section(pydantic.BaseModel):
@@ -67,8 +34,8 @@ class Section(pydantic.BaseModel):
 class Data(Section):
     """Where the photos are and how they are read."""
 
-    source: Annotated[str, Field(min_length=1)]
-    unknown: Annotated[str, Field(min_length=1)]
+    source: Folder
+    unknown: Folder
     stanford_dogs_breeds: list[str]
     image_size: ImageSize
     resize: Literal["crop", "pad", "squash"]
@@ -104,8 +71,8 @@ class Augment(Section):
 class Backbone(Section):
     """A pretrained network."""
 
-    network: Annotated[str, pydantic.AfterValidator(_known_network)]
-    weights: Annotated[str, pydantic.AfterValidator(_weights_file)]
+    network: NetworkName
+    weights: WeightsFile
     image_size: ImageSize
     finetune_layers: Count
 
@@ -155,7 +122,7 @@ class Compute(Section):
     """Where photos are read and frozen networks are run."""
 
     engine: Literal["local", "ray"]
-    address: Annotated[str, pydantic.AfterValidator(_address)]
+    address: Address
 
 
 class Params(Section):
@@ -184,6 +151,11 @@ class Params(Section):
         if self.main_backbone not in self.backbones:
             raise ValueError(
                 f"main_backbone should be one of backbones: {', '.join(self.backbones)}. Received: {self.main_backbone}"
+            )
+        known, unknown = Path(self.data.source).resolve(), Path(self.data.unknown).resolve()
+        if unknown.is_relative_to(known) or known.is_relative_to(unknown):
+            raise ValueError(
+                f"data.unknown should lie apart from data.source, {self.data.source}. Received: {self.data.unknown}"
             )
         sizes = {f"backbones.{name}.image_size": backbone.image_size for name, backbone in self.backbones.items()}
         for key, size in {**sizes, "train_scratch.image_size": self.train_scratch.image_size}.items():

@@ -15,18 +15,19 @@ NAMED = 10  # breeds in a sentence
 CAVEATS = templates(Path(__file__).parent / "templates", autoescape=False).get_template("caveats.jinja")
 
 
-def _is(source: str, folder: Path) -> bool:
+def is_folder(source: str, folder: Path) -> bool:
+    """Whether ``source``, as params.yaml has it, is ``folder``."""
     return Path(source).resolve() == folder.resolve()
 
 
 def is_drawn(source: str) -> bool:
     """Whether the pictures are the drawn ones that come with the pipeline."""
-    return _is(source, paths.SAMPLE)
+    return is_folder(source, paths.SAMPLE)
 
 
 def is_from_imagenet(source: str, photos: list[str]) -> bool:
     """Whether the photos are ImageNet's: those of Stanford Dogs are, and those that are named as ImageNet does."""
-    return _is(source, paths.STANFORD_DOGS) or any(SYNSET.search(photo) for photo in photos)
+    return is_folder(source, paths.STANFORD_DOGS) or any(SYNSET.search(photo) for photo in photos)
 
 
 def find_caveats(photos: list[str], support: dict[str, int], source: str, weights: Mapping[str, str]) -> list[str]:

@@ -19,7 +19,8 @@ _ROUNDING = 1e-9  # 0.29 x 100 is a little less than 29
 
 
 def _rounded(scores: np.ndarray | list[float]) -> np.ndarray:
-    return np.round(np.asarray(scores, np.float64), DIGITS)
+    rounded = np.round(np.asarray(scores, np.float64), DIGITS)
+    return np.where(np.isnan(rounded), -np.inf, rounded)  # what is no number is least familiar
 
 
 def keep_scores(calibration: np.ndarray) -> list[float]:
@@ -72,27 +73,33 @@ def find_threshold(calibration: np.ndarray | list[float], turned_away: float) ->
 
 def is_unknown(scores: np.ndarray, threshold: float | None) -> np.ndarray:
     """Whether each photo is less familiar than ``threshold``, bool (photos,); none is where there is no threshold."""
-    return (
-        np.zeros(len(scores), bool) if threshold is None else ~(_rounded(scores) >= threshold)
-    )  # also what is no number
+    return np.zeros(len(scores), bool) if threshold is None else _rounded(scores) < threshold
 
 
-def turned_away_interval(photos: int, turned_away: float, confidence_level: float) -> tuple[float, float]:
-    """Between which shares of known photos the threshold really turns away, as chance chose ``photos`` to find it by.
+def turned_away_interval(
+    photos: int, turned_away: float, confidence_level: float, asked: int | None = None
+) -> tuple[float, float]:
+    """Between which shares of known photos the threshold turns away, as chance chose ``photos`` to find it by.
 
     Over all choices the share is at most ``turned_away`` on average; of one choice it is Beta(m, n + 1 - m), m being
     `rank_of_threshold` (Vovk, Conditional validity of inductive conformal predictors, ACML 2012, section 2; exact where
-    no two scores are equal). (0, 0) where there is no threshold.
+    no two scores are equal, and photos are drawn one by one: near duplicates widen it). (0, 0) where there is no
+    threshold.
 
     Args:
         photos: of known breeds, that the threshold is found by.
         turned_away: the share asked for.
         confidence_level: of the interval, for example 0.95; equal tails.
+        asked: how many other known photos are asked about, whose own chance widens the interval: the share of them is
+            beta-binomial; None for the share of all that there may be.
     """
+    from scipy.stats import beta, betabinom  # here, as what answers photos does without SciPy
+
     rank = rank_of_threshold(photos, turned_away)
     if not rank:
         return 0.0, 0.0
-    from scipy.stats import beta  # here, as what answers photos does without SciPy
-
-    low, high = beta.interval(confidence_level, rank, photos + 1 - rank)
+    if asked is None:
+        low, high = beta.interval(confidence_level, rank, photos + 1 - rank)
+    else:
+        low, high = np.array(betabinom.interval(confidence_level, asked, rank, photos + 1 - rank)) / asked
     return float(low), float(high)

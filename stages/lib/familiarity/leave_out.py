@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
-from statsmodels.stats.proportion import proportion_confint
 
 from stages.lib.core.encoding import encode
 from stages.lib.familiarity.conformal import find_threshold, is_unknown
 from stages.lib.familiarity.scores import breed_means, cosines_to_breeds, familiarity, leave_one_out_familiarity
+from stages.lib.familiarity.shares import share_of
 
 MOST_GROUPS = 20  # into which more breeds are put, so that many take no longer than these
 RESAMPLES = 2000  # of the bootstrap
+SHARE = ("turned_away", "turned_away_low", "turned_away_high")
 
 
 class Photos(NamedTuple):
@@ -66,17 +67,17 @@ def judge_breed(
     """
     scores, nearest = to_breeds.max(axis=1), to_breeds.argmax(axis=1)
     is_known = np.repeat([False, True], [len(scores), len(known)])
-    noticed = is_unknown(scores, find_threshold(known, turned_away))
-    low, high = proportion_confint(noticed.sum(), len(noticed), alpha=1 - confidence_level, method="wilson")
+    threshold = find_threshold(known, turned_away)
+    noticed: dict[str, float | None] = dict.fromkeys(SHARE)
+    if threshold is not None:
+        noticed |= share_of(is_unknown(scores, threshold), SHARE[0], confidence_level)
     looks_like = np.bincount(nearest, minlength=len(others))
     return {
         "breed": breed,
         "photos": len(scores),
         "known_photos": len(known),
         "auc": round(float(roc_auc_score(is_known, np.concatenate([scores, known]))), 6),
-        "turned_away": round(float(noticed.mean()), 6),
-        "turned_away_low": round(float(low), 6),
-        "turned_away_high": round(float(high), 6),
+        **noticed,
         "passes_for": others[looks_like.argmax()],
         "passes_for_share": round(float(looks_like.max() / len(scores)), 6),
     }
@@ -98,9 +99,9 @@ def leave_breeds_out(
         One row a breed, in their order: ``breed``; ``photos``, its own in train and val; ``known_photos``, the others'
         that `score_known` asks about; ``auc``, the area under the ROC curve of familiarity, known photos against its
         own (0 to 1, higher is better, 0.5 is chance); ``turned_away``, the share of its photos below the threshold that
-        the known ones give (0 to 1, higher is better; 0 where they are too few for one), with Wilson's interval
-        ``turned_away_low`` and ``turned_away_high``; ``passes_for``, the breed that most of its photos are nearest to,
-        and ``passes_for_share``, of its photos (0 to 1).
+        the known ones give (0 to 1, higher is better; None where they are too few for one), with Wilson's interval
+        ``turned_away_low`` and ``turned_away_high``; ``passes_for``, the breed that more of its photos are nearest to
+        than to any other, and ``passes_for_share``, of its photos (0 to 1).
 
     Raises:
         ValueError: where there are fewer than two breeds, and where those left in have no photo in train or in val.
@@ -124,8 +125,10 @@ def leave_breeds_out(
     return pd.DataFrame(rows).sort_values("breed", ignore_index=True)
 
 
-def summarise(left_out: pd.DataFrame, confidence_level: float, seed: int) -> dict[str, float]:
+def summarise(left_out: pd.DataFrame, confidence_level: float, seed: int) -> dict[str, float | None]:
     """Means over the breeds of ``auc`` and ``turned_away``, each with ``_low`` and ``_high``.
+
+    ``turned_away`` is None where known photos were too few for a threshold with any breed left out.
 
     The interval is of the bootstrap, percentiles of `RESAMPLES` resamples of the breeds, as another unknown breed is
     another breed and not another photo (Efron and Tibshirani, An introduction to the bootstrap, 1993, section 13.3).
@@ -136,14 +139,13 @@ def summarise(left_out: pd.DataFrame, confidence_level: float, seed: int) -> dic
         confidence_level: of the intervals.
         seed: of the resamples.
     """
-    columns = ["auc", "turned_away"]
-    values = left_out[columns].to_numpy(float)
-    drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
     tail = (1 - confidence_level) / 2
-    ends = np.quantile(values[drawn].mean(axis=1), [tail, 1 - tail], axis=0)
-    summary = {}
-    for place, column in enumerate(columns):
-        summary[column] = round(float(values[:, place].mean()), 6)
-        for name, end in zip(("low", "high"), ends[:, place], strict=True):
-            summary[f"{column}_{name}"] = round(float(end), 6)
+    summary: dict[str, float | None] = {}
+    for column in ("auc", SHARE[0]):
+        names, values = (column, f"{column}_low", f"{column}_high"), left_out[column].dropna().to_numpy(float)
+        summary |= dict.fromkeys(names)
+        if len(values):
+            drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
+            ends = np.quantile(values[drawn].mean(axis=1), [tail, 1 - tail])
+            summary |= {name: round(float(value), 6) for name, value in zip(names, (values.mean(), *ends), strict=True)}
     return summary

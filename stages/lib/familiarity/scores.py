@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-NEAREST = 5  # training photos that a photo is compared to
+NEAREST = 3  # training photos that are shown beside a photo
 _BLOCK = 256  # photos compared at a time, which bounds the memory
 
 

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from stages.lib.core import paths
-from stages.lib.datasets.features import read_photos
-from stages.lib.familiarity.scores import find_nearest, normalise
+from stages.lib.datasets.features import not_alike, read_photos
+from stages.lib.familiarity.scores import NEAREST, find_nearest, normalise
 from stages.lib.networks.classifiers import familiar_features
 
 
@@ -26,9 +26,9 @@ class TrainingPhotos(NamedTuple):
     features: np.ndarray  # float32 (training photos, channels), rows of length 1
     photos: list[Alike]
 
-    def most_alike(self, pictures: np.ndarray, count: int) -> list[list[Alike]]:
-        """For each of ``pictures``, uint8 (n, side, side, 3), the ``count`` most like it, that first."""
-        found = find_nearest(self.features, self.network.predict_on_batch(pictures), count)
+    def most_alike(self, pictures: np.ndarray) -> list[list[Alike]]:
+        """For each of ``pictures``, uint8 (n, side, side, 3), the `NEAREST` most like it, the most like first."""
+        found = find_nearest(self.features, self.network.predict_on_batch(pictures), NEAREST)
         return [[self.photos[place] for place in places] for places in found.places]
 
 
@@ -39,9 +39,11 @@ def read_training_photos(network: keras.Model, backbone: str) -> TrainingPhotos:
         network: of a model on ``backbone``, as it is saved.
         backbone: one of `backbones`; a CNN from scratch has no features on disk.
 
-    Raises `UserError` where what the stages features and prepare made is not there.
+    Raises `UserError` where what the stages features and prepare made is not there, or of another network.
     """
-    read = read_photos(backbone, "plain", "train")
+    read, features = read_photos(backbone, "plain", "train"), familiar_features(network)
+    if read.features.shape[1:] != features.output_shape[1:]:
+        raise not_alike(backbone, "plain")
     files = [paths.PREPARED / "train" / f"{photo}.png" for photo in read.photos]
     photos = [Alike(file, breed) for file, breed in zip(files, read.breeds.tolist(), strict=True)]
-    return TrainingPhotos(familiar_features(network), normalise(read.features), photos)
+    return TrainingPhotos(features, normalise(read.features), photos)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
+from stages.lib.networks.graphs import named
 
 HEAD = "head_"  # how the names of the layers on top of a backbone begin
 POOL = f"{HEAD}pool"
@@ -73,10 +74,13 @@ def with_familiarity(network: keras.Model, means: np.ndarray) -> keras.Model:
     Returns:
         photos to a dictionary: `PROBABILITIES`, and `FAMILIARITY`, float32 (n,) in [-1, 1].
     """
-    pooled = keras.ops.cast(network.get_layer(POOL).output, "float32")
+    pooled = network.get_layer(POOL).output
     # not by Keras' UnitNormalization, which in TensorFlow Lite makes of zeros what is no number
-    length = keras.ops.sqrt(keras.ops.sum(pooled * pooled, axis=1, keepdims=True))
-    direction = pooled / keras.ops.maximum(length, SHORTEST)
+    squares = named(keras.ops.square(pooled), "familiarity_squares")
+    squared_length = named(keras.ops.sum(squares, axis=1, keepdims=True), "familiarity_squared_length")
+    length = named(keras.ops.sqrt(squared_length), "familiarity_length")
+    divisor = named(keras.ops.maximum(length, SHORTEST), "familiarity_divisor")
+    direction = named(keras.ops.divide(pooled, divisor), "familiarity_direction")
     # whose start draws no random number: what is trained after it was read is as if it were not there
     cosines = layers.Dense(
         len(means),
@@ -88,7 +92,7 @@ def with_familiarity(network: keras.Model, means: np.ndarray) -> keras.Model:
     )
     to_breeds = cosines(direction)
     cosines.set_weights([means.T])
-    familiarity = keras.ops.max(to_breeds, axis=1)
+    familiarity = named(keras.ops.max(to_breeds, axis=1), "familiarity_of_nearest")
     return keras.Model(network.inputs[0], {FAMILIARITY: familiarity, PROBABILITIES: network.outputs[0]})
 
 

@@ -55,9 +55,9 @@ def in_precision(model: keras.Model, policy: str, dropout: dict[str, float] | No
     return keras.Model(copied.inputs, copied.output)  # Keras' copy of a compiled model has an optimizer too
 
 
-def _named(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Give the operation that makes ``x`` a name that no layer of a network has: Keras' own, "flip", may be taken."""
-    x._keras_history.operation.name = f"views_{name}"
+def named(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """``x``, made by an operation of another name, as Keras' own, such as "flip", may be taken in a network."""
+    x._keras_history.operation.name = name
     return x
 
 
@@ -77,8 +77,8 @@ def average_views(network: keras.Model, views: int) -> keras.Model:
     if views == 1:
         return network
     photo = keras.Input(network.inputs[0].shape[1:], dtype=network.inputs[0].dtype, name="photo")
-    mirrored = _named(keras.ops.flip(photo, axis=2), "mirrored")
-    both = _named(keras.ops.concatenate([photo, mirrored], axis=0), "both")
+    mirrored = named(keras.ops.flip(photo, axis=2), "views_mirrored")
+    both = named(keras.ops.concatenate([photo, mirrored], axis=0), "views_both")
 
     def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = tree.map_structure(lambda value: both if value is photo else value, (args, kwargs))
@@ -88,10 +88,10 @@ def average_views(network: keras.Model, views: int) -> keras.Model:
 
     def bring_together(answers: keras.KerasTensor) -> keras.KerasTensor:
         number = next(numbers)
-        apart = _named(keras.ops.reshape(answers, (views, -1, *answers.shape[1:])), f"apart_{number}")
+        apart = named(keras.ops.reshape(answers, (views, -1, *answers.shape[1:])), f"views_apart_{number}")
         if len(answers.shape) == 1:
-            return _named(keras.ops.take(apart, 0, axis=0), f"first_{number}")
-        return _named(keras.ops.mean(apart, axis=0), f"mean_{number}")
+            return named(keras.ops.take(apart, 0, axis=0), f"views_first_{number}")
+        return named(keras.ops.mean(apart, axis=0), f"views_mean_{number}")
 
     return keras.Model(photo, tree.map_structure(bring_together, _call_again(network, photo, call).output))
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from stages.lib.core import paths
-from stages.lib.core.models import list_scorers
+from stages.lib.core.models import find_backbone, list_scorers
 from stages.lib.core.params import Params
 from stages.lib.core.tables import read_csv
 from stages.lib.datasets.pictures import read_picture
 from stages.lib.evaluation import galleries
-from stages.lib.familiarity.notice import LeftOut, tell_notice
+from stages.lib.evaluation.notice import LeftOut, tell_notice
 from stages.lib.reporting.embedding import embed_chart, embed_photo, overlay
 from stages.lib.reporting.score_charts import MATRIX_BREEDS
 
@@ -99,7 +99,8 @@ def photos(predictions: pd.DataFrame) -> dict[str, Any]:
 def read_left_out(backbone: str) -> LeftOut:
     """What came of breeds left out, by a backbone's features."""
     summary = json.loads((paths.LEFT_OUT / f"{backbone}.json").read_text(encoding="utf-8"))
-    return LeftOut(summary, read_csv(paths.LEFT_OUT_TABLES / f"{backbone}.csv").to_dict("records"))
+    table = read_csv(paths.LEFT_OUT_TABLES / f"{backbone}.csv")
+    return LeftOut(summary, table.astype(object).where(table.notna(), None).to_dict("records"))
 
 
 def mistaken(familiarity: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
@@ -134,9 +135,8 @@ def unknown(
         subject: the test photos, in words.
     """
     left_out = {backbone: read_left_out(backbone) for backbone in params.backbones}
-    of_best = next(
-        (left_out[name] for name, models in params.families.items() if name in left_out and best in models), None
-    )
+    backbone = find_backbone(best, params.families)
+    of_best = None if backbone is None else left_out[backbone]
     asked, level = params.evaluate.turned_away, params.evaluate.confidence_level
     return {
         "notice": tell_notice(best, scores[best], subject, params.data.unknown, asked, level, of_best),

@@ -13,7 +13,7 @@ from PIL import Image
 from stages.lib.core import paths
 from stages.lib.core.classifier import PROBABILITIES
 from stages.lib.core.errors import UserError
-from stages.lib.core.models import SCRATCH_FAMILY
+from stages.lib.core.models import find_backbone
 from stages.lib.core.prose import templates
 from stages.lib.images.photos import FORMATS
 from stages.lib.inference.grad_cam import grad_cam
@@ -27,7 +27,6 @@ FOLDER = Path(__file__).parent / "templates"
 LOCK = Path("dvc.lock")
 STYLE = (FOLDER / "page.css").read_text(encoding="utf-8")
 LISTED = 5  # breeds of a photo; the others can be unfolded
-ALIKE = 3  # training photos beside one that is none of the breeds
 ENVIRONMENT = templates(FOLDER)
 ENVIRONMENT.filters["share"] = "{:.1%}".format  # as `stages.predict` prints it
 
@@ -43,11 +42,11 @@ class Shown(NamedTuple):
 
 
 def find_alike(training_photos: TrainingPhotos | None, batch: Answered) -> dict[str, list[dict[str, str]]]:
-    """Of each photo that is none of the breeds, the `ALIKE` training photos most like it, by its file."""
+    """Of each photo that is none of the breeds, the training photos most like it, by its file."""
     unknown = [place for place, answer in enumerate(batch.answers) if answer["unknown"]]
     if training_photos is None or not unknown:
         return {}
-    found = training_photos.most_alike(batch.pictures[unknown], ALIKE)
+    found = training_photos.most_alike(batch.pictures[unknown])
     return {
         batch.answers[place]["photo"]: [{"breed": each.breed, "picture": embed_photo(each.file)} for each in alike]
         for place, alike in zip(unknown, found, strict=True)
@@ -80,8 +79,8 @@ def show_batch(
 
 def read_alike(trained: Trained, families: Mapping[str, tuple[str, ...]]) -> TrainingPhotos | None:
     """What `find_alike` looks among; None where the model is on no backbone, or its training photos are not here."""
-    backbone = next((name for name, models in families.items() if trained.name in models), SCRATCH_FAMILY)
-    if trained.as_saved is None or backbone == SCRATCH_FAMILY:
+    backbone = find_backbone(trained.name, families)
+    if trained.as_saved is None or backbone is None:
         return None
     with contextlib.suppress(UserError):  # somebody has the model alone
         return read_training_photos(trained.as_saved, backbone)

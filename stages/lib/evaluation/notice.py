@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stages.lib.core import paths
 from stages.lib.core.prose import render_line, templates
+from stages.lib.evaluation.caveats import is_folder
 from stages.lib.familiarity.conformal import fewest_photos
 
 NOTICE = templates(Path(__file__).parent / "templates", autoescape=False).get_template("notice.jinja")
@@ -13,13 +15,13 @@ NOTICE = templates(Path(__file__).parent / "templates", autoescape=False).get_te
 class LeftOut(NamedTuple):
     """What came of breeds left out."""
 
-    summary: Mapping[str, float]  # what `summarise` gives
+    summary: Mapping[str, float | None]  # what `summarise` gives
     breeds: list[dict[Any, Any]]  # the rows of what `leave_breeds_out` gives
 
     @property
     def least(self) -> dict[Any, Any]:
         """The row of the breed of which the smallest share is turned away, the first of equal ones."""
-        return min(self.breeds, key=lambda row: row["turned_away"])
+        return min((row for row in self.breeds if row["turned_away"] is not None), key=lambda row: row["turned_away"])
 
 
 def tell_notice(
@@ -48,6 +50,7 @@ def tell_notice(
         scores=scores,
         subject=subject,
         source=source,
+        drawn=is_folder(source, paths.UNKNOWN_SAMPLE),
         asked=asked,
         fewest=fewest_photos(asked),
         level=level,
