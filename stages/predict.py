@@ -40,6 +40,7 @@ from stages.lib.serving.trained_models import (
     load_model,
 )
 
+BY_KERAS = "no exported file is of this model, so Keras answers, which takes seconds to load"
 BAR = 20  # characters
 PRINTED = 10  # breeds, if there are no more
 BEST = 5  # that are printed of more
@@ -132,7 +133,7 @@ def answer_all(arguments: argparse.Namespace) -> list[Fault]:
     trained = find_export(path, evaluation, share) if by_name else None
     if trained is None:
         if arguments.model is None and path.exists():
-            print("no exported file is of this model, so Keras answers, which takes seconds to load", file=sys.stderr)
+            print(BY_KERAS, file=sys.stderr)
         trained = load_model(path, evaluation, share)
     printed, faults = JsonList(), []
     with start_engine(params.compute.engine, params.compute.address) as engine:

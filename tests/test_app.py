@@ -274,7 +274,7 @@ def test_of_a_model_that_knows_too_few_photos_it_says_that_it_always_answers(fol
     monkeypatch.chdir(folder)
     few = trained._replace(familiarity=Familiarity(KNOWN[:18], None))
     told = words(page_content.render_about(few, Path("it.keras"), EVALUATION))
-    assert "“None of these breeds” Never: 18 photos of these breeds that it did not learn from are too few to" in told
+    assert "“None of these breeds” Never: 18 photos of these breeds are too few to tell what is usual." in told
 
 
 def test_without_a_lock_or_counts_it_leaves_them_out(tmp_path, trained, monkeypatch):

@@ -579,7 +579,7 @@ def test_predict_goes_through_a_folder_and_names_what_is_no_picture(repository, 
     code, printed, complaint = call_predict(monkeypatch, capsys, "mine", "--json")
     assert code == 1
     assert [answer["photo"] for answer in json.loads(printed)] == sorted(map(str, Path("mine").rglob("*.jpg")))
-    assert complaint == "not read: mine/notes.txt: not a picture\n"
+    assert complaint == f"{predict.BY_KERAS}\nnot read: mine/notes.txt: not a picture\n"
 
 
 def test_predict_passes_over_clutter_and_names_a_folder_without_photos(repository, tmp_path, monkeypatch, capsys):
@@ -592,7 +592,7 @@ def test_predict_passes_over_clutter_and_names_a_folder_without_photos(repositor
     code, printed, complaint = call_predict(monkeypatch, capsys, "empty", "one")
     assert code == 1
     assert printed.startswith("one/dog.jpg\n")
-    assert complaint == "not read: empty: a folder without photos\n"
+    assert complaint == f"{predict.BY_KERAS}\nnot read: empty: a folder without photos\n"
 
 
 def test_predict_with_an_unknown_model_names_the_known_ones(repository, tmp_path, monkeypatch, capsys):
