@@ -150,7 +150,7 @@ def find_export(path: Path, evaluation: dict[str, Any], turned_away: float) -> T
     Its hash tells that it was made from that very file, and it has evaluate's thresholds and views.
     """
     is_best = path.suffix not in READERS and find_name(path, evaluation) == evaluation.get("best", "")
-    if not is_best or (path.exists() and hash_file(path) != evaluation["best_sha256"]):
+    if not is_best or (path.exists() and hash_file(path) != evaluation.get("best_sha256")):
         return None
     try:
         exported = load_model(paths.EXPORTED / FORMATS["onnx"].file, evaluation, turned_away)
