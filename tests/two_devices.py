@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 import yaml
 from dvc.repo import Repo
-from small_classifiers import KNOWN
+from small_classifiers import small_classifier
 
 from stages.finetune import split_for_training
 from stages.lib.backbones.build import build_backbone
@@ -25,7 +25,6 @@ from stages.lib.core.params import Transfer
 from stages.lib.datasets.batches import training_batches, validation_batches
 from stages.lib.networks.classifiers import head_network, join, scratch_network
 from stages.lib.networks.graphs import in_precision
-from stages.lib.networks.model_files import Classifier
 from stages.lib.training.checkpoints import Checkpoint
 from stages.lib.training.devices import all_devices, visible_devices
 from stages.lib.training.loop import set_seed, train
@@ -132,7 +131,7 @@ def write_killed() -> None:
                 print("kept:", len(list(paths.CHECKPOINTS.iterdir())))
             Checkpoint.on_train_batch_end = original
         model, _, trained, _, _ = train_case("scratch, dropout", 2, quiet=False)  # quiet keeps no checkpoint
-        write_results(NAME, Classifier(model, ["x", "y", "z"], "crop", SIDE, KNOWN), trained, "float32")
+        write_results(NAME, small_classifier(in_precision(model, "float32"), ["x", "y", "z"]), trained, "float32")
         for path in (paths.MODELS / f"{NAME}.keras", paths.HISTORY / f"{NAME}.csv"):
             path.rename(f"{name}{path.suffix}")
 
