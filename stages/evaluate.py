@@ -25,22 +25,23 @@ from stages.lib.core import paths
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.leftovers import remove_leftovers
-from stages.lib.core.models import find_backbone, list_scorers, plan_comparisons
+from stages.lib.core.models import list_scorers, plan_comparisons
 from stages.lib.core.outputs import whole_folder, write_json
 from stages.lib.core.params import Params, load_params
 from stages.lib.core.tables import read_csv, write_csv
-from stages.lib.datasets.predictions import read_models, read_predictions
+from stages.lib.datasets.predictions import Predictions, read_models, read_predictions
 from stages.lib.evaluation.answer import answer_in_a_sentence, best_on_val
 from stages.lib.evaluation.caveats import describe_test, find_caveats, is_drawn
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.data_size import compare_sizes
 from stages.lib.evaluation.judging import Judged, judge
 from stages.lib.evaluation.notice import tell_notice
-from stages.lib.evaluation.tables import join_models, stack, tabulate_predictions
-from stages.lib.evaluation.unknown import judge_familiarity, tabulate, trace_curve
+from stages.lib.evaluation.tables import join_models, stack, tabulate_answers, tabulate_predictions
+from stages.lib.evaluation.unknown import judge_familiarity, tabulate_familiarity, trace_curve
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece"]
+OF_THE_FILE = ("breeds", "known_familiarity")  # what is known of a model, and no score of it
 
 
 def write_headlines(split: str, scores: dict[str, dict[str, Any]]) -> None:
@@ -71,36 +72,39 @@ def compare_data_sizes(seed: int) -> dict[str, Any]:
     return compare_sizes(right, encode(val_breeds, breeds), breeds, photos, seed)
 
 
-def judge_models(params: Params) -> tuple[dict[str, Judged], list[str]]:
-    """Score each model, and write what it answered to plots/predictions; return also the names of the test photos."""
-    families = params.families
-    val, test, models = read_predictions(families, "val"), read_predictions(families, "test"), read_models(families)
+def judge_models(
+    models: dict[str, dict[str, Any]], val: Predictions, test: Predictions, params: Params
+) -> dict[str, Judged]:
+    """Score each of ``models``, and write what it answered about ``test`` to plots/predictions."""
     judged = {}
     for model, about in models.items():
-        breeds, on_val, on_test = about.pop("breeds"), val.probabilities[model], test.probabilities[model]
+        breeds, on_val, on_test = about["breeds"], val.probabilities[model], test.probabilities[model]
         judged[model] = judge(breeds, val.actual, on_val, test.actual, on_test, params.evaluate, params.seed)
-        del about["known_familiarity"]
-        judged[model].scores.update(about)
+        judged[model].scores.update({name: value for name, value in about.items() if name not in OF_THE_FILE})
         table = tabulate_predictions(test.photos, test.actual, on_test, breeds)
         write_csv(table, paths.PREDICTION_TABLES / f"{model}.csv")
-    return judged, test.photos
+    return judged
 
 
-def judge_unknown(params: Params, scores: dict[str, dict[str, Any]]) -> None:
+def judge_unknown(
+    models: dict[str, dict[str, Any]],
+    test: Predictions,
+    unknown: Predictions,
+    params: Params,
+    scores: dict[str, dict[str, Any]],
+) -> None:
     """Add to each model's ``scores`` what it calls none of its breeds; write plots/familiarity{,_roc}.csv."""
-    families, settings = params.families, params.evaluate
-    asked = {split: read_predictions(families, split) for split in ("test", "unknown")}
-    tables = {}
-    for model, about in read_models(families).items():
-        known, (of_test, of_unknown) = about["known_familiarity"], (each.familiarity[model] for each in asked.values())
+    settings, tables = params.evaluate, {}
+    for model, about in models.items():
+        known, of_test, of_unknown = about["known_familiarity"], test.familiarity[model], unknown.familiarity[model]
         scores[model] |= judge_familiarity(known, of_test, of_unknown, settings.turned_away, settings.confidence_level)
-        for split, found in asked.items():
-            answers = tabulate_predictions(found.photos, found.actual, found.probabilities[model], about["breeds"])
-            photos = answers[["photo", "predicted", "confidence"]]
-            tables[model, split] = tabulate(photos, found.familiarity[model], known, settings.turned_away)
+        threshold = scores[model]["familiarity_threshold"]
+        for split, asked in (("test", test), ("unknown", unknown)):
+            answers = tabulate_answers(asked.photos, asked.probabilities[model], about["breeds"])
+            tables[model, split] = tabulate_familiarity(answers, asked.familiarity[model], known, threshold)
     curves = {
-        name: trace_curve(*(each.familiarity[model] for each in asked.values()))
-        for name, model in list_scorers(families).items()
+        name: trace_curve(test.familiarity[model], unknown.familiarity[model])
+        for name, model in list_scorers(params.families).items()
     }
     write_csv(stack(tables, ["model", "split"]), paths.PLOTS / "familiarity.csv")
     write_csv(stack(curves, ["model"]), paths.PLOTS / "familiarity_roc.csv")
@@ -110,9 +114,11 @@ def main() -> None:
     """Run the stage."""
     params = load_params()
     families, settings, source = params.families, params.evaluate, params.data.source
-    judged, photos = judge_models(params)
+    models = read_models(families)
+    val, test, unknown = (read_predictions(families, split) for split in ("val", "test", "unknown"))
+    judged, photos = judge_models(models, val, test, params), test.photos
     scores = {model: found.scores for model, found in judged.items()}
-    judge_unknown(params, scores)
+    judge_unknown(models, test, unknown, params, scores)
     best = best_on_val({model: found.val_scores for model, found in judged.items()})
     right = {model: found.right for model, found in judged.items()}
     comparisons = compare_models(right, plan_comparisons(families, best), settings.confidence_level)
@@ -122,8 +128,6 @@ def main() -> None:
     costs = read_costs(families, scores)
 
     chosen = {"best": best, "best_sha256": scores[best]["sha256"], "views": settings.views}
-    chosen["best_backbone"] = find_backbone(best, families)
-    chosen["turned_away"] = settings.turned_away
     about_test = {"test_photos": len(photos), "drawn": is_drawn(source), "caveats": caveats}
     write_json(paths.EVALUATION, {**scores, **chosen, **about_test})
     write_headlines("val", {model: found.val_scores for model, found in judged.items()})

@@ -30,14 +30,14 @@ def main() -> None:
     photos, breeds = known.pop("photos"), known["breeds"]
     description = describe(known.pop("side"), breeds, known["resize"], known["prepared_size"], known["views"])
     about = About(**known, description=description, **thresholds)
-    expected = np.load(paths.CONVERTED / "keras.npz", allow_pickle=False)
+    expected = dict(np.load(paths.CONVERTED / "keras.npz", allow_pickle=False))
     found, complaints = {}, []
     with whole_folder(paths.EXPORTED, len(FORMATS)) as folder:
         for name, (file, tie) in FORMATS.items():
             path = folder / file
             path.write_bytes(LABELLERS[path.suffix]((paths.CONVERTED / file).read_bytes(), about))
             load_exported(path)  # which would say what is wrong with it
-            answers = np.load(paths.CONVERTED / f"{name}.npz", allow_pickle=False)
+            answers = dict(np.load(paths.CONVERTED / f"{name}.npz", allow_pickle=False))
             parity = compare(expected, answers, **thresholds, tie=tie)
             found[name] = {
                 "largest_difference": float(f"{parity.largest_difference:.3g}"),

@@ -3,7 +3,7 @@
 Reads   the folder that `data.unknown` names, whatever its sub-folders; it may be empty
 Makes   data/prepared_unknown/photos/<photo>.png, data/prepared_unknown/refused.csv
 Alone   python -m stages.prepare_unknown
-Cost    1 s for 60 pictures at 260 px, 6 s for 442 photographs
+Cost    1 s for 60 pictures at 260 px, 5 s for 442 photographs, on 2 cores
 """
 
 from pathlib import Path

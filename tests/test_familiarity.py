@@ -389,11 +389,11 @@ def test_with_too_few_known_photos_there_is_no_threshold_and_nobody_is_turned_aw
 
 def test_each_photo_has_its_p_value_and_whether_it_is_turned_away():
     photos = pd.DataFrame({"photo": ["a", "b", "c"]})
-    table = judging.tabulate(photos, np.array([0.1099999, 0.1, 0.5], np.float32), KNOWN, 0.05)
+    table = judging.tabulate_familiarity(photos, np.array([0.1099999, 0.1, 0.5], np.float32), KNOWN, 0.11)
     assert table["photo"].tolist() == ["a", "b", "c"]
     assert table["p_value"].tolist() == [3 / 40, 2 / 40, 1]
     assert table["unknown"].tolist() == [False, True, False], "the first is 0.11 but for rounding"
-    assert not judging.tabulate(photos, np.zeros(3), KNOWN[:18], 0.05)["unknown"].any()
+    assert not judging.tabulate_familiarity(photos, np.zeros(3), KNOWN[:18], None)["unknown"].any()
 
 
 def test_the_curve_goes_from_nobody_to_everybody_turned_away_and_has_the_area_below_it():

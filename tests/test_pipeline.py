@@ -57,7 +57,7 @@ TABLES = (  # with all models
     *("classification_report", "confusion", "familiarity", "learning_curves", "reliability", "risk_coverage"),
 )
 OF_THE_BEST = {  # and what of metrics/evaluate.json each of them waits for
-    "explain": ["best", "best_backbone", "best_sha256", "turned_away", "views"],
+    "explain": ["best", "best_sha256", "views"],
     "convert": ["best", "best_sha256", "views"],
 }
 COMPARING = {"evaluate", "report", "export"}
@@ -174,11 +174,7 @@ def test_the_first_run_leaves_nothing_unfinished_behind(repository):
 
 def test_the_scores_have_exactly_the_expected_keys(repository):
     scores = repository.json("metrics/evaluate.json")
-    assert list(scores) == [
-        *(*MODELS, "best", "best_sha256", "views", "best_backbone", "turned_away"),
-        *("test_photos", "drawn", "caveats"),
-    ]
-    assert scores["best_backbone"] == (None if scores["best"].startswith("scratch") else BACKBONE)
+    assert list(scores) == [*MODELS, "best", "best_sha256", "views", "test_photos", "drawn", "caveats"]
     assert {scores[model]["unknown_photos"] for model in MODELS} == {UNKNOWN}
     assert all(list(scores[model]) == SCORES for model in MODELS)
     assert scores["best_sha256"] == hash_file(repository.root / f"models/{scores['best']}.keras")
@@ -392,11 +388,9 @@ def recorded(request, first_run, stages):
     read, written = (below(repository.root, record[what]) for what in ("read", "written"))
     if "metrics/evaluate.json" in stage.keys:
         assert stage.keys["metrics/evaluate.json"] == OF_THE_BEST[stage.record]
-        evaluation = repository.json("metrics/evaluate.json")
-        best, backbone = evaluation["best"], evaluation["best_backbone"]
+        best = repository.json("metrics/evaluate.json")["best"]
         assert f"models/{best}.keras" in read
-        read -= {f"models/{best}.keras", f"plots/predictions/{best}.csv", "plots/familiarity.csv"}
-        read = {path for path in read if not is_within(path, [f"data/features/{backbone}/plain"])}
+        read -= {f"models/{best}.keras", f"plots/predictions/{best}.csv"}
     return stage, read, written, set(record["params"])
 
 
@@ -405,10 +399,10 @@ def not_needed(repository: Repository, stage: Stage) -> set[str]:
     evaluation = repository.json("metrics/evaluate.json")
     table = pd.read_csv(repository.root / "plots/familiarity.csv")
     mistaken = table[(table["model"] == evaluation["best"]) & (table["unknown"] == (table["split"] == "test"))]
+    if stage.record != "report":
+        return set()
     found = set() if (mistaken["split"] == "unknown").any() else {"data/prepared_unknown"}
-    if evaluation["best_backbone"] is None or not len(mistaken):
-        found |= {"data/augmented/plain", "data/prepared/manifest.csv", "data/prepared/train", "data/prepared_unknown"}
-    return {"explain": found, "report": found & {"data/prepared_unknown"}}.get(stage.record, set())
+    return found | ({"data/predictions"} if evaluation["best"].startswith("scratch") else set())
 
 
 def test_a_stage_reads_only_what_it_declares_and_what_it_made(recorded):
@@ -671,8 +665,12 @@ def test_a_changed_confidence_level_runs_no_inference_and_dvc_tells_what_it_did(
 
 @pytest.mark.slow
 def test_another_share_to_turn_away_trains_nothing_and_asks_no_model(repository, experiment):
+    before = repository.json("metrics/evaluate.json")
     assert experiment(**{"evaluate.turned_away": 0.25}) == {*COMPARING, LEFT_OUT}
-    assert repository.json("metrics/evaluate.json")["turned_away"] == 0.25
+    after = repository.json("metrics/evaluate.json")
+    assert [after[model]["familiarity_threshold"] for model in MODELS] != [
+        before[model]["familiarity_threshold"] for model in MODELS
+    ]
 
 
 @pytest.mark.slow
@@ -684,7 +682,7 @@ def test_other_unknown_photos_or_none_train_nothing_and_are_asked_about(changed,
     params["data"]["unknown"] = str(tmp_path)
     save_params(changed, params)
     asked = {"prepare_unknown", "predictions_scratch", f"predictions@{BACKBONE}"}
-    assert stages_run(changed.dvc("repro").stdout) == {*asked, *COMPARING, "explain"}
+    assert stages_run(changed.dvc("repro").stdout) == {*asked, *COMPARING}
     scores = changed.json("metrics/evaluate.json")
     assert [scores[model]["unknown_photos"] for model in MODELS] == [photos] * len(MODELS)
     assert f"Anything else: {tmp_path} (data.unknown)." in read_page(changed)

@@ -4,7 +4,7 @@ Reads   nothing
 Makes   data/sample_unknown/scene_<number>.jpg: 60 scenes like those behind the dogs of data/sample, and things in them;
         a picture depends on `SEED` and its number alone
 Alone   python -m stages.sources.sample_unknown
-Cost    3 s
+Cost    1 s
 """
 
 from pathlib import Path

@@ -1,7 +1,8 @@
 """What trained models answered about val, test and unknown photos, in data/predictions: a folder a family of models.
 
 ``<model>.<split>.npy`` has the probabilities, ``<model>.<split>.familiarity.npy`` how familiar each photo is,
-``<split>.csv`` the photos and their breeds, ``models.json`` what else there is to know of each model.
+``<split>.csv`` the photos and their breeds, ``models.json`` what else there is to know of each model; on a backbone,
+``nearest.csv`` has the training photos most like each photo.
 """
 
 import json
@@ -14,6 +15,8 @@ import pandas as pd
 
 from stages.lib.core import paths
 from stages.lib.core.outputs import write_json
+
+NEAREST_COLUMNS = ["split", "photo", "nearest", "breed"]
 
 
 class Predictions(NamedTuple):
@@ -33,6 +36,18 @@ def write_predictions(folder: Path, split: str, predictions: Predictions) -> Non
     for model, probabilities in predictions.probabilities.items():
         np.save(folder / f"{model}.{split}.npy", probabilities)
         np.save(folder / f"{model}.{split}.familiarity.npy", predictions.familiarity[model])
+
+
+def write_nearest(folder: Path, rows: list[tuple[str, str, str, str]]) -> None:
+    """Write which training photos are most like which photo to ``folder``: split, photo, picture and breed."""
+    pd.DataFrame(rows, columns=NEAREST_COLUMNS).to_csv(folder / "nearest.csv", index=False)
+
+
+def read_nearest(backbone: str | None) -> pd.DataFrame:
+    """What `write_nearest` wrote: split, photo, nearest (a picture below data/prepared), its breed; of None nothing."""
+    if backbone is None:
+        return pd.DataFrame(columns=NEAREST_COLUMNS)
+    return pd.read_csv(paths.PREDICTIONS / backbone / "nearest.csv", dtype=str, keep_default_na=False)
 
 
 def write_models(folder: Path, models: dict[str, dict[str, Any]]) -> None:

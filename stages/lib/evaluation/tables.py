@@ -8,18 +8,18 @@ import pandas as pd
 from stages.lib.evaluation.judging import Judged
 
 
+def tabulate_answers(photos: list[str], probabilities: np.ndarray, breeds: list[str]) -> pd.DataFrame:
+    """One row a photo: photo, predicted and confidence."""
+    predicted = np.array(breeds)[probabilities.argmax(axis=1)]
+    return pd.DataFrame({"photo": photos, "predicted": predicted, "confidence": probabilities.max(axis=1)})
+
+
 def tabulate_predictions(
     photos: list[str], actual: list[str], probabilities: np.ndarray, breeds: list[str]
 ) -> pd.DataFrame:
     """One row a photo: photo, actual, predicted, confidence, and the probability of each breed."""
-    table = pd.DataFrame(
-        {
-            "photo": photos,
-            "actual": actual,
-            "predicted": np.array(breeds)[probabilities.argmax(axis=1)],
-            "confidence": probabilities.max(axis=1),
-        }
-    )
+    table = tabulate_answers(photos, probabilities, breeds)
+    table.insert(1, "actual", actual)
     return table.join(pd.DataFrame(probabilities, columns=breeds))
 
 

@@ -80,11 +80,10 @@ def judge_familiarity(
     return judged
 
 
-def tabulate(
-    photos: pd.DataFrame, familiarity: np.ndarray, calibration: list[float], turned_away: float
+def tabulate_familiarity(
+    photos: pd.DataFrame, familiarity: np.ndarray, calibration: list[float], threshold: float | None
 ) -> pd.DataFrame:
     """``photos``, a row each, with ``familiarity``, ``p_value`` and ``unknown`` (whether it is turned away)."""
-    threshold = find_threshold(calibration, turned_away)
     return photos.assign(
         familiarity=familiarity,
         p_value=p_values(calibration, familiarity),

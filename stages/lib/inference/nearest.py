@@ -26,9 +26,9 @@ class TrainingPhotos(NamedTuple):
     features: np.ndarray  # float32 (training photos, channels), rows of length 1
     photos: list[Alike]
 
-    def most_alike(self, pictures: np.ndarray) -> list[list[Alike]]:
-        """For each of ``pictures``, uint8 (n, side, side, 3), the `NEAREST` most like it, the most like first."""
-        found = find_nearest(self.features, self.network.predict_on_batch(pictures), NEAREST)
+    def most_alike(self, features: np.ndarray) -> list[list[Alike]]:
+        """The `NEAREST` most like each picture of which ``network`` gave ``features``, the most like first."""
+        found = find_nearest(self.features, features, NEAREST)
         return [[self.photos[place] for place in places] for places in found.places]
 
 

@@ -14,9 +14,10 @@ from stages.lib.core.models import find_backbone, list_scorers
 from stages.lib.core.params import Params
 from stages.lib.core.tables import read_csv
 from stages.lib.datasets.pictures import read_picture
+from stages.lib.datasets.predictions import read_nearest
 from stages.lib.evaluation import galleries
 from stages.lib.evaluation.notice import LeftOut, tell_notice
-from stages.lib.reporting.embedding import embed_chart, embed_photo, overlay
+from stages.lib.reporting.embedding import SMALL, embed_chart, embed_photo, overlay
 from stages.lib.reporting.score_charts import MATRIX_BREEDS
 
 CHARTS = ("accuracy", "costs", "familiarity", "learning_curves", "recall", "reliability", "risk_coverage", "data_size")
@@ -103,12 +104,12 @@ def read_left_out(backbone: str) -> LeftOut:
     return LeftOut(summary, table.astype(object).where(table.notna(), None).to_dict("records"))
 
 
-def mistaken(familiarity: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+def mistaken(familiarity: pd.DataFrame, backbone: str | None) -> dict[str, list[dict[str, Any]]]:
     """Unknown photos that pass for known, and test photos that are turned away, each with the photos most like it.
 
-    ``familiarity`` are the rows of one model in plots/familiarity.csv.
+    ``familiarity`` are the rows of one model in plots/familiarity.csv, ``backbone`` is what it is on.
     """
-    nearest = read_csv(paths.EXPLAINED / "nearest.csv")
+    nearest = read_nearest(backbone)
     shown = galleries.mistaken_familiarity(familiarity)
     found = {}
     for split, folder in (("unknown", paths.UNKNOWN), ("test", TEST)):
@@ -116,7 +117,7 @@ def mistaken(familiarity: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
         for row in found[split]:
             alike = nearest[(nearest["split"] == split) & (nearest["photo"] == row["photo"])]
             row["alike"] = [
-                {"breed": breed, "picture": embed_photo(paths.PREPARED / file)}
+                {"breed": breed, "picture": embed_photo(paths.PREPARED / file, SMALL)}
                 for breed, file in zip(alike["breed"], alike["nearest"], strict=True)
             ]
     return found
@@ -146,7 +147,7 @@ def unknown(
         ],
         "left_out_of_best": of_best,
         "unknown_source": params.data.unknown,
-        "mistaken": mistaken(familiarity[familiarity["model"] == best]),
+        "mistaken": mistaken(familiarity[familiarity["model"] == best], backbone),
     }
 
 

@@ -46,7 +46,7 @@ def find_alike(training_photos: TrainingPhotos | None, batch: Answered) -> dict[
     unknown = [place for place, answer in enumerate(batch.answers) if answer["unknown"]]
     if training_photos is None or not unknown:
         return {}
-    found = training_photos.most_alike(batch.pictures[unknown])
+    found = training_photos.most_alike(training_photos.network.predict_on_batch(batch.pictures[unknown]))
     return {
         batch.answers[place]["photo"]: [{"breed": each.breed, "picture": embed_photo(each.file)} for each in alike]
         for place, alike in zip(unknown, found, strict=True)
