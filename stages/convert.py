@@ -1,12 +1,13 @@
-"""Convert the best model to ONNX and TensorFlow Lite, and ask all of them about the test photos.
+"""Convert the best model to ONNX and TensorFlow Lite, and ask all of them about some of the test photos.
 
 Reads   metrics/evaluate.json: which model is best, and how many views it averages; models/<best>.keras;
-        data/prepared/test. evaluate has made every choice by then: nothing is fitted, chosen or scored here, and the
-        photos' breeds are not looked at
-Makes   data/converted: the networks, what they and Keras say of the test photos, about.json;
+        data/prepared/test. evaluate has made every choice by then: nothing is fitted, chosen or scored here
+Makes   data/converted: the networks, what they and Keras say of the photos, about.json;
         metrics/costs/convert.json: size, and milliseconds a photo, which differ from run to run
 Alone   python -m stages.convert
 """
+
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from stages.lib.core.errors import run
 from stages.lib.core.evaluated import find_best, read_evaluation
 from stages.lib.core.hashes import hash_file
 from stages.lib.core.outputs import whole_folder, write_json
+from stages.lib.core.params import load_params
 from stages.lib.datasets.pictures import find_pictures, name_photos
 from stages.lib.exporting.conversion import to_onnx, to_tflite
 from stages.lib.exporting.exported import FORMATS, RUNTIMES
@@ -26,6 +28,15 @@ from stages.lib.networks.model_files import load_classifier
 TEST = paths.PREPARED / "test"
 
 
+def spread(pictures: list[Path], count: int) -> list[Path]:
+    """At most ``count`` of ``pictures``, which are in the order of their breeds, evenly spaced: of each its share.
+
+    Systematic sampling, see Cochran, Sampling techniques (1977), section 8.1.
+    """
+    step = max(1, len(pictures) / count)
+    return [pictures[int(place)] for place in np.arange(step / 2, len(pictures), step)]
+
+
 def main() -> None:
     """Run the stage."""
     evaluation = read_evaluation()
@@ -33,12 +44,9 @@ def main() -> None:
     source = paths.MODELS / f"{best}.keras"
     classifier = load_classifier(source)
     network = average_views(classifier.network, views)
-    pictures, _ = find_pictures(TEST)
-    converted = {
-        "onnx": to_onnx(network),
-        "tflite": to_tflite(network),
-        "tflite_float16": to_tflite(network, weights="float16"),
-    }
+    pictures = spread(find_pictures(TEST)[0], load_params().export.parity_photos)
+    in_float32, in_float16 = to_tflite(network)
+    converted = {"onnx": to_onnx(network), "tflite": in_float32, "tflite_float16": in_float16}
     costs = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **milliseconds_a_photo(network)}}
     with whole_folder(paths.CONVERTED) as folder:
         np.savez(folder / "keras.npz", **predict_pictures(network, pictures, "keras"))

@@ -1,15 +1,14 @@
-"""Train transfer's head on an eighth, a quarter, half and all of the training photos: would more of them help?
+"""Fit a linear probe on an eighth, a quarter, half and all of the training photos: would more of them help?
 
-Reads   data/features/<main_backbone>/augmented, and which row shows which photo from the names in
-        data/prepared/{train,val} and data/augmented/augmented
+Reads   data/features/<main_backbone>/plain, which row shows which photo from the names in data/prepared/{train,val}
+        and data/augmented/plain, and from data/prepared/manifest.csv which photos are near duplicates
 Makes   plots/data_size.csv: for each draw of photos and each size the accuracy on val and each breed's recall;
-        data/data_size: which photos of val each training got right, which evaluate tests
+        data/data_size: which photos of val each probe got right, which evaluate tests
 Alone   python -m stages.data_size
-Fits    nothing that is used elsewhere
+Fits    logistic regressions on the frozen features; they are used for nothing else
 
-The same share of each breed's photos is drawn, with all views of these, and smaller draws lie within larger ones. Every
-training has transfer's settings and number of steps, and is scored on val, which steers it too: that makes all of the
-accuracies a little high. Test stays closed.
+The same share of each breed's photos is drawn, and smaller draws lie within larger ones. Val steers nothing here, and
+test stays closed.
 """
 
 from collections.abc import Iterator
@@ -18,72 +17,53 @@ import numpy as np
 import pandas as pd
 
 from stages.lib.core import paths
-from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.outputs import whole_file, whole_folder
-from stages.lib.core.params import Transfer, load_params
+from stages.lib.core.params import load_params
 from stages.lib.core.progress import Progress
-from stages.lib.datasets.features import FeatureRows, read_rows
-from stages.lib.networks.precision import set_precision
-from stages.lib.training.heads import predict, train_head
+from stages.lib.datasets.features import PhotoFeatures, read_photos
+from stages.lib.probes.linear_probe import linear_probe
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of each breed's training photos
-REPEATS = 3  # draws of photos and trainings, for a spread
+REPEATS = 3  # draws of photos, for a spread
 
 
-def draw_photos(photos: np.ndarray, labels: np.ndarray, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """For each of `SHARES`, the rows of so many of each breed's photos, one at least, and of their views: indices.
+def draw_photos(breeds: np.ndarray, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """For each of `SHARES`, the places of so many of each breed's photos, one at least.
 
     Args:
-        photos: int (rows,), which photo a row shows.
-        labels: int (rows,), its breed.
+        breeds: (photos,).
         generator: decides which photos come first; each share takes the first ones.
     """
-    shuffled = [generator.permutation(np.unique(photos[labels == label])) for label in np.unique(labels)]
+    shuffled = [generator.permutation(np.flatnonzero(breeds == breed)) for breed in np.unique(breeds)]
     for share in SHARES:
-        drawn = [of_breed[: max(1, round(share * len(of_breed)))] for of_breed in shuffled]
-        yield np.flatnonzero(np.isin(photos, np.concatenate(drawn)))
+        yield np.concatenate([of_breed[: max(1, round(share * len(of_breed)))] for of_breed in shuffled])
 
 
-def train_on_sizes(
-    train: FeatureRows, val: FeatureRows, breeds: list[str], settings: Transfer, seed: int
-) -> tuple[np.ndarray, list[int]]:
-    """Train a head for each of `REPEATS` draws and `SHARES`.
+def fit_sizes(train: PhotoFeatures, val: PhotoFeatures, seed: int) -> tuple[np.ndarray, list[int]]:
+    """Fit a probe for each of `REPEATS` draws and `SHARES`.
 
     Returns:
         whether it is right about each photo of val, bool (repeats, shares, val photos); and how many photos each of the
         shares has.
     """
-    photos = encode(train.photos, sorted(set(train.photos)))
-    labels, val_labels = encode(train.breeds, breeds), encode(val.breeds, breeds)
-    val_features = val.features[:]
-    right = np.zeros((REPEATS, len(SHARES), len(val_labels)), bool)
-    with Progress(desc="data_size", total=REPEATS * len(SHARES), unit="training") as bar:
+    right = np.zeros((REPEATS, len(SHARES), len(val.breeds)), bool)
+    with Progress(desc="data_size", total=REPEATS * len(SHARES), unit="fit") as bar:
         for repeat in range(REPEATS):
-            own_seed = (seed + repeat) % 2**32
-            drawn = list(draw_photos(photos, labels, np.random.default_rng(own_seed)))
-            for size, rows in enumerate(drawn):
-                head = train_head(
-                    train.features.only(rows),
-                    labels[rows],
-                    val_features,
-                    val_labels,
-                    len(breeds),
-                    settings,
-                    own_seed,
-                    "transfer in data_size",
-                )
-                right[repeat, size] = predict(head, val_features).argmax(axis=1) == val_labels
+            drawn = list(draw_photos(train.breeds, np.random.default_rng(seed + repeat)))
+            for size, places in enumerate(drawn):
+                probe = linear_probe().fit(train.features[places], train.breeds[places])
+                right[repeat, size] = probe.predict(val.features) == val.breeds
                 bar.update()
-    return right, [len(np.unique(photos[rows])) for rows in drawn]  # as many in each repeat
+    return right, [len(places) for places in drawn]  # as many in each repeat
 
 
-def tabulate(right: np.ndarray, photos: list[int], val_breeds: list[str]) -> pd.DataFrame:
+def tabulate(right: np.ndarray, photos: list[int], val_breeds: np.ndarray) -> pd.DataFrame:
     """One row a draw and size: repeat, share, photos, accuracy, and recall_<breed> of each breed, on val."""
     rows = []
     for repeat, of_sizes in enumerate(right):
         for share, count, answers in zip(SHARES, photos, of_sizes, strict=True):
-            recalls = pd.Series(answers).groupby(np.array(val_breeds)).mean().add_prefix("recall_")
+            recalls = pd.Series(answers).groupby(val_breeds).mean().add_prefix("recall_")
             row = {"repeat": repeat, "share": share, "photos": count, "accuracy": answers.mean()}
             rows.append(row | recalls.to_dict())
     return pd.DataFrame(rows)
@@ -92,10 +72,8 @@ def tabulate(right: np.ndarray, photos: list[int], val_breeds: list[str]) -> pd.
 def main() -> None:
     """Run the stage."""
     params = load_params()
-    set_precision(params.precision)
-    train, val = (read_rows(params.main_backbone, "augmented", split) for split in ("train", "val"))
-    breeds = sorted(set(train.breeds))
-    right, photos = train_on_sizes(train, val, breeds, params.transfer, params.seed)
+    train, val = (read_photos(params.main_backbone, "plain", split) for split in ("train", "val"))
+    right, photos = fit_sizes(train, val, params.seed)
     table = tabulate(right, photos, val.breeds)
     with whole_file(paths.PLOTS / "data_size.csv") as partial:
         table.to_csv(partial, index=False, float_format="%.6f")

@@ -1,11 +1,11 @@
 """Put breeds and thresholds into the converted networks, and make sure that they answer as Keras' does.
 
-Reads   data/converted: the networks and what they say of the test photos; metrics/evaluate.json: the thresholds of the
+Reads   data/converted: the networks and what they say of some test photos; metrics/evaluate.json: the thresholds of the
         best model for "not sure" and "none of these breeds"
 Makes   models/exported/best.onnx, best.tflite and best-float16.tflite;
         metrics/export.json: how far their numbers are from Keras', and the share of equal answers
 Alone   python -m stages.export
-Fails   where an exported model gives another answer than Keras' to any photo, and it was no tie
+Fails   where an exported model gives another answer than Keras' to any of these photos, and it was no tie
 Cost    1 s, without TensorFlow
 """
 
@@ -47,7 +47,7 @@ def main() -> None:
             complaints += [tell_difference(file, photos, breeds, expected, answers, i) for i in parity.differing]
         if complaints:
             raise UserError("\n".join(["an exported model must answer as Keras' does:", *complaints]))
-    tested = {"model": about.model, "views": about.views, "test_photos": len(photos)}
+    tested = {"model": about.model, "views": about.views, "parity_photos": len(photos)}
     write_json(paths.METRICS / "export.json", {**tested, **found})
     print(f"export: {', '.join(file for file, _ in FORMATS.values())} answer as {about.model} does")
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from stages.lib.backbones.build import build_backbone
 from stages.lib.backbones.cutting import cut_below, last_layers
+from stages.lib.backbones.folding import fold_batch_norm
 from stages.lib.core import paths
 from stages.lib.core.arrays import Rows, write_rows
 from stages.lib.core.errors import run
@@ -82,7 +83,7 @@ def main() -> None:
     files, breeds = find_pictures(train, paths.AUGMENTED / "augmented")  # the photos, then their views
     val_files, val_breeds = find_pictures(paths.PREPARED / "val")
 
-    backbone = build_backbone(settings.network, settings.image_size, Path(settings.weights))
+    backbone = fold_batch_norm(build_backbone(settings.network, settings.image_size, Path(settings.weights)))
     model = below_and_pooled(backbone, settings.finetune_layers)
     start = time.perf_counter()
     with (

@@ -18,7 +18,7 @@ from stages.lib.core.outputs import write_json
 from stages.lib.core.params import load_params
 from stages.lib.core.tables import write_csv
 from stages.lib.datasets.features import read_photos
-from stages.lib.labels.label_errors import COLUMNS, FOLDS, can_be_judged, find_suspicious, out_of_fold_probabilities
+from stages.lib.probes.label_errors import COLUMNS, FOLDS, can_be_judged, find_suspicious, out_of_fold_probabilities
 
 
 def main() -> None:

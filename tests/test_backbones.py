@@ -17,6 +17,7 @@ from stages.features import run_frozen, write_frozen
 from stages.finetune import split_for_training
 from stages.lib.backbones.build import NETWORKS, build_backbone, write_weights
 from stages.lib.backbones.cutting import cut_below, last_layers
+from stages.lib.backbones.folding import fold_batch_norm
 from stages.lib.core.classifier import PROBABILITIES
 from stages.lib.core.errors import UserError
 from stages.lib.networks.classifiers import head_network, join
@@ -127,6 +128,55 @@ def test_batch_norm_keeps_its_pretrained_statistics_while_the_last_layers_train(
     assert len(statistics) > 90
     for before, now in zip(statistics, after, strict=True):
         np.testing.assert_array_equal(before, now)
+
+
+def count_batch_norms(model: keras.Model) -> int:
+    return sum(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
+
+
+FOLDED = {"ResNet50V2": 17, "DenseNet121": 62}  # the batch norms that are left, which come before convolutions
+
+
+@pytest.mark.parametrize("name", slow_but(NETWORKS, QUICK))
+def test_batch_norm_that_is_folded_into_convolutions_changes_no_answer(name, photos):
+    keras.utils.set_random_seed(0)
+    backbone = build_backbone(name, SIDE)
+    generator = np.random.default_rng(0)
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):  # whose weights start as ones and zeros
+            gamma, beta, mean, variance = layer.get_weights()
+            shift, other = generator.normal(0, 0.1, (2, len(mean)))
+            scale, spread = generator.uniform(0.8, 1.2, (2, len(mean)))
+            layer.set_weights([gamma * scale, beta + shift, mean + other, variance * spread])
+    before = backbone.get_weights()
+    expected, folded = answers(backbone, photos), fold_batch_norm(backbone)
+    assert np.ptp(expected) > 0
+    assert answers(folded, photos) == pytest.approx(expected, abs=1e-3 * float(np.abs(expected).max()))
+    assert count_batch_norms(folded) == FOLDED.get(name, 0)
+    assert all(np.array_equal(*pair) for pair in zip(before, backbone.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("used_twice", [True, False])
+@pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D"])
+def test_batch_norm_is_folded_where_nothing_else_takes_what_the_convolution_gives(
+    kind, used_twice, use_bias, activation
+):
+    keras.utils.set_random_seed(0)
+    photo = keras.Input((8, 8, 3))
+    settings = {"filters": 5} if kind == "Conv2D" else {"depth_multiplier": 2}
+    settings |= {"kernel_size": 3, "use_bias": use_bias, "activation": activation, "bias_initializer": "random_normal"}
+    convolved = getattr(keras.layers, kind)(**settings)(photo)
+    norm = keras.layers.BatchNormalization(
+        scale=use_bias, moving_mean_initializer="random_normal", beta_initializer="random_normal"
+    )
+    x = norm(convolved)
+    network = keras.Model(photo, keras.layers.Add()([x, convolved]) if used_twice else x)
+    inputs = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    folded = fold_batch_norm(network)
+    assert answers(folded, inputs) == pytest.approx(answers(network, inputs), abs=1e-5)
+    assert count_batch_norms(folded) == int(used_twice or activation == "relu")
 
 
 @pytest.mark.parametrize("name", slow_but(NETWORKS, QUICK))

@@ -1,112 +1,96 @@
-"""Would more photos help: nested draws with their views, scores on val, and words that claim no more than these."""
+"""Would more photos help: nested draws, scores on val, and words that claim no more than these."""
 
 import itertools
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
 from statsmodels.stats.contingency_tables import mcnemar
 
 from stages import data_size
 from stages.data_size import SHARES
-from stages.lib.core.arrays import Rows
-from stages.lib.core.params import Transfer
-from stages.lib.datasets.features import FeatureRows
+from stages.lib.datasets.features import PhotoFeatures
 from stages.lib.evaluation.data_size import compare_sizes, in_words, p_of_gain
 from stages.lib.reporting import charts, score_charts
-from stages.lib.training import loop as training
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
-SETTINGS = Transfer(
-    steps=6, batch_size=8, class_balance="none", optimizer="adamw", learning_rate=0.01, weight_decay=0.0, dropout=0.0,
-    label_smoothing=0.0, validate_every=3, patience=10, dense_units=8,
-)  # fmt: skip
 
 
-def rows(folder: Path, split: str, photos: list[int], copies: int) -> FeatureRows:
-    """So many photos of each breed, then their views, in ``folder``; the first feature says which photo a row shows,
-    the others which breed.
-    """
-    names = [
-        (f"{split}/{breed}/{number}", breed) for breed, n in zip(BREEDS, photos, strict=True) for number in range(n)
-    ]
-    shown = names + [name for name in names for _ in range(copies)]
-    breeds = [breed for _, breed in shown]
-    features = np.eye(3)[[BREEDS.index(breed) for breed in breeds]]
-    number = [names.index(name) + (1000 if split == "val" else 0) for name in shown]
-    is_view = np.arange(len(shown)) >= len(names)
-    np.save(folder / f"{split}.npy", np.column_stack([number, features]).astype(np.float32))
-    return FeatureRows(Rows(folder / f"{split}.npy"), breeds, [photo for photo, _ in shown], is_view)
+def photos_of(split: str, photos: list[int]) -> PhotoFeatures:
+    """So many photos of each breed; the first feature says which photo it is, the others which breed, loosely."""
+    breeds = np.repeat(BREEDS, photos)
+    names = [f"{breed}/{number}.jpg" for number, breed in enumerate(breeds)]
+    noise = np.random.default_rng(len(breeds)).normal(scale=0.4, size=(len(breeds), 3))
+    number = np.arange(len(breeds)) + (1000 if split == "val" else 0)
+    features = np.column_stack([number, np.eye(3)[np.repeat(range(3), photos)] + noise]).astype(np.float32)
+    return PhotoFeatures(names, features, breeds, np.arange(len(breeds)))
 
 
 # Which photos are drawn
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_draws_take_the_same_share_of_each_breed_with_all_views_and_lie_within_each_other(seed):
-    photos = np.concatenate([np.arange(51), np.repeat(np.arange(51), 2)])  # each with two views
-    labels = np.searchsorted([16, 48], photos, side="right")  # 16, 32 and 3 photos
-    draws = list(data_size.draw_photos(photos, labels, np.random.default_rng(seed)))
-    counts = [[len(set(photos[rows][labels[rows] == label])) for label in range(3)] for rows in draws]
+def test_draws_take_the_same_share_of_each_breed_and_lie_within_each_other(seed):
+    breeds = np.repeat(BREEDS, [16, 32, 3])
+    draws = list(data_size.draw_photos(breeds, np.random.default_rng(seed)))
+    counts = [[int((breeds[places] == breed).sum()) for breed in BREEDS] for places in draws]
     assert counts == [[2, 4, 1], [4, 8, 1], [8, 16, 2], [16, 32, 3]]
-    for drawn in draws:
-        assert (np.bincount(photos[drawn])[np.unique(photos[drawn])] == 3).all(), "a photo or view is missing"
     for smaller, larger in itertools.pairwise(draws):
         assert set(smaller) < set(larger)
 
 
 def test_another_seed_draws_other_photos():
-    photos = np.arange(80)
+    breeds = np.repeat(BREEDS[:2], 40)
     first, again, other = (
-        next(data_size.draw_photos(photos, photos // 40, np.random.default_rng(seed))).tolist() for seed in (1, 1, 2)
+        next(data_size.draw_photos(breeds, np.random.default_rng(seed))).tolist() for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
 
 
-# Trainings
+# Fits
 
 
-@pytest.fixture
-def few_trainings(monkeypatch):
+def test_probes_are_fitted_to_the_draws_and_scored_on_val(monkeypatch):
     monkeypatch.setattr(data_size, "REPEATS", 2)
     monkeypatch.setattr(data_size, "SHARES", (0.5, 1.0))
+    train, val = photos_of("train", [8, 8, 4]), photos_of("val", [2, 3, 1])
+    fitted, asked = [], []
 
+    class Spy(DummyClassifier):
+        def fit(self, features, breeds):
+            fitted.append(dict(zip(features[:, 0].astype(int).tolist(), breeds, strict=True)))
+            return super().fit(features, breeds)
 
-@pytest.mark.usefixtures("few_trainings")
-def test_heads_are_trained_on_the_draws_and_steered_and_scored_by_val(monkeypatch, tmp_path):
-    train, val = rows(tmp_path, "train", [8, 8, 4], copies=2), rows(tmp_path, "val", [2, 3, 1], copies=0)
-    seen = []
+        def predict(self, features):
+            asked.append(set(features[:, 0].astype(int).tolist()))
+            return super().predict(features)
 
-    def spy(_head, batches, steering, *_, **__):  # which photos they are does not take the training itself
-        inputs = [np.concatenate([x for x, _ in part.as_numpy_iterator()]) for part in (batches, steering)]
-        seen.append([set(part[:, 0].astype(int)) for part in inputs])
-
-    monkeypatch.setattr(training, "train", spy)
-    quick = SETTINGS.model_copy(update={"steps": 18})  # 144 pictures: each of the 60 is shown
-    right, photos = data_size.train_on_sizes(train, val, BREEDS, quick, seed=4)
-    assert right.shape == (2, 2, 6)
-    assert right.dtype == bool
+    monkeypatch.setattr(data_size, "linear_probe", lambda: Spy(strategy="constant", constant="Borzoi"))
+    right, photos = data_size.fit_sizes(train, val, seed=4)
+    assert right.tolist() == [[[False] * 2 + [True] * 3 + [False]] * 2] * 2
     assert photos == [10, 20]
-    assert [len(trained) for trained, _ in seen] == [10, 20, 10, 20]
-    assert seen[0][0] < seen[1][0] == set(range(20))
-    assert seen[0][0] != seen[2][0], "another repeat draws other photos"
-    assert all(steered == set(range(1000, 1006)) for _, steered in seen)
+    assert [len(each) for each in fitted] == [10, 20, 10, 20]
+    assert set(fitted[0]) < set(fitted[1]) == set(range(20))
+    assert set(fitted[0]) != set(fitted[2]), "another repeat draws other photos"
+    assert fitted[1] == dict(enumerate(train.breeds)), "photos keep their breeds"
+    assert all(each == set(range(1000, 1006)) for each in asked)
 
 
-def test_the_same_seed_gives_the_same_answers(tmp_path, monkeypatch):
-    monkeypatch.setattr(data_size, "REPEATS", 1)
-    monkeypatch.setattr(data_size, "SHARES", (0.5,))
-    train, val = rows(tmp_path, "train", [8, 8, 4], copies=0), rows(tmp_path, "val", [20, 20, 20], copies=0)
-    val = val._replace(features=np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32))  # half of it guessed
-    first, again = (data_size.train_on_sizes(train, val, BREEDS, SETTINGS, seed=4)[0] for _ in range(2))
+def test_more_photos_help_where_breeds_are_hard_to_tell_and_the_same_seed_tells_the_same():
+    train, val = photos_of("train", [80, 80, 40]), photos_of("val", [60, 60, 60])
+    train, val = (each._replace(features=each.features[:, 1:]) for each in (train, val))
+    first, again = (data_size.fit_sizes(train, val, seed=4)[0] for _ in range(2))
     assert first.tolist() == again.tolist()
+    accuracy = first.mean(axis=(0, 2))
+    assert accuracy[0] < accuracy[-1]
+    assert accuracy[-1] > 0.9
 
 
 def test_table_has_a_row_a_draw_and_size_and_its_recalls_make_up_its_accuracy():
     right = np.random.default_rng(0).random((3, len(SHARES), 10)) < 0.7
-    val_breeds = ["Akita"] * 5 + ["Borzoi"] * 3 + ["Corgi"] * 2
+    val_breeds = np.repeat(BREEDS, [5, 3, 2])
     table = data_size.tabulate(right, [2, 4, 8, 16], val_breeds)
     assert list(table.columns) == ["repeat", "share", "photos", "accuracy", *(f"recall_{breed}" for breed in BREEDS)]
     assert table["share"].tolist() == list(SHARES) * 3
@@ -209,7 +193,7 @@ def test_of_many_breeds_the_chart_shows_those_that_rise_most(tmp_path):
     generator = np.random.default_rng(0)
     right = generator.random((3, len(SHARES), 120)) < 0.5
     breeds = [f"breed {number:02}" for number in range(12)]
-    val_breeds = [breed for breed in breeds for _ in range(10)]
+    val_breeds = np.repeat(breeds, 10)
     right[:, -1, :80] = right[:, -2, :80] = True
     right[:, -2, 40:80] = False  # the breeds from 04 to 07 rise from nothing to all
     right[:, -2, 80:] = True  # and the last ones fall

@@ -68,6 +68,7 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
     model = folder / "models/scratch_plain.keras"
     save_classifier(small_classifier(network, BREEDS, "pad", PREPARED_SIDE), model)
     (folder / "metrics").mkdir()
+    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
     thresholds = {"threshold": THRESHOLD, "familiarity_threshold": FAMILIARITY_THRESHOLD}
     said = {"scratch_plain": thresholds, "best": "scratch_plain"}
     said |= {"best_sha256": hash_file(model), "views": views}
@@ -135,11 +136,8 @@ def check_that_all_formats_answer_alike(network: keras.Model, folder: Path) -> N
     noise = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3))
     darker = (noise // np.arange(1, 5).reshape(4, 1, 1, 1)).astype(np.uint8)
     expected = classifier.network.predict_on_batch(darker)
-    converted = {
-        "onnx": conversion.to_onnx(classifier.network),
-        "tflite": conversion.to_tflite(classifier.network),
-        "tflite_float16": conversion.to_tflite(classifier.network, weights="float16"),
-    }
+    networks = [conversion.to_onnx(classifier.network), *conversion.to_tflite(classifier.network)]
+    converted = dict(zip(FILES, networks, strict=True))
     rounding = max(largest_differences(predict_with_rounded_weights(classifier.network, darker), expected).values())
     close = CLOSE | {"tflite_float16": max(CLOSE["tflite_float16"], 2 * rounding)}  # batch norms are folded in first
     spread = np.ptp(expected[PROBABILITIES], axis=0).max()
@@ -205,10 +203,20 @@ def test_a_convolution_in_as_many_groups_as_channels_and_gelu_answer_as_in_keras
     check_that_all_formats_answer_alike(put_head_on(keras.Model(photo, maps)), tmp_path)
 
 
+@pytest.mark.parametrize(("count", "expected"), [(10, [1, 2, 7]), (3, [0, 1, 2]), (20, [2, 4, 14]), (99, [2, 4, 14])])
+def test_photos_to_compare_on_are_so_many_at_most_and_each_breed_has_its_share(count, expected):
+    photos = dict(zip(BREEDS, (2, 4, 14), strict=True))
+    pictures = [Path(breed, f"{number:02}.png") for breed, most in photos.items() for number in range(most)]
+    found = convert.spread(pictures, count)
+    assert found == sorted(set(found))
+    assert set(found) <= set(pictures)
+    assert [sum(each.parts[0] == breed for each in found) for breed in BREEDS] == expected
+
+
 def test_the_stages_measure_parity_size_and_time_of_each_format(made):
     found = json.loads((made / "metrics/export.json").read_text())
-    assert list(found) == ["model", "views", "test_photos", *FILES]
-    assert (found["model"], found["test_photos"]) == ("scratch_plain", 12)
+    assert list(found) == ["model", "views", "parity_photos", *FILES]
+    assert (found["model"], found["parity_photos"]) == ("scratch_plain", 12)
     measured = ["largest_difference", "largest_difference_of_familiarity", "equal_answers"]
     assert [list(found[name]) for name in FILES] == [measured] * 3
     assert [found[name]["equal_answers"] for name in FILES] == [1, 1, 1]
@@ -433,7 +441,7 @@ def test_a_familiarity_that_is_no_number_is_another_answer_and_no_tie():
 def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
     made, tmp_path, run_stage, monkeypatch, capsys, contents
 ):
-    folder = shutil.copytree(made, tmp_path / "again", ignore=shutil.ignore_patterns("params.yaml"))
+    folder = shutil.copytree(made, tmp_path / "again")
     convert_to_onnx = convert.to_onnx
 
     def convert_another(network):
@@ -441,8 +449,8 @@ def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
         another.set_weights([*network.get_weights()[:-1], np.array([0, 0, 1e3], np.float32)])
         return convert_to_onnx(another)
 
-    def as_before(_network, weights="float32"):
-        return (made / "data/converted" / FILES["tflite" if weights == "float32" else "tflite_float16"]).read_bytes()
+    def as_before(_network):
+        return tuple((made / "data/converted" / FILES[name]).read_bytes() for name in ("tflite", "tflite_float16"))
 
     monkeypatch.setattr(convert, "to_onnx", convert_another)
     monkeypatch.setattr(convert, "to_tflite", as_before)

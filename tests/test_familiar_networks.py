@@ -27,7 +27,7 @@ SIDE, BREEDS = 32, 3
 RUNTIMES = {
     "keras": lambda network: network,
     "onnx": lambda network: OnnxNetwork(to_onnx(network)),
-    "tflite": lambda network: TfliteNetwork(to_tflite(network)),
+    "tflite": lambda network: TfliteNetwork(to_tflite(network)[0]),
 }
 
 

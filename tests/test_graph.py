@@ -321,7 +321,7 @@ JUDGED = {"evaluate", "explain", "report", "convert", "export"}
 PREDICTIONS = {"predictions_scratch", *of_each("predictions@{}")}
 SCRATCH = {"train_scratch@plain", "train_scratch@augmented", "predictions_scratch", *JUDGED}
 OF_FINETUNE = {*of_each("finetune@{}"), *of_each("predictions@{}"), *JUDGED}
-OF_TRANSFER = {*of_each("transfer@{}-plain"), *of_each("transfer@{}-augmented"), "data_size", *OF_FINETUNE}
+OF_TRANSFER = {*of_each("transfer@{}-plain"), *of_each("transfer@{}-augmented"), *OF_FINETUNE}
 OF_MAIN = {"data_size", "label_errors"}
 LEFT_OUT = of_each("leave_breeds_out@{}")
 OF_BREEDS = {"prepare", "augment", *SCRATCH, *of_each("features@{}"), *OF_TRANSFER, *OF_MAIN, *LEFT_OUT}
@@ -331,7 +331,7 @@ TRAINING = (
     "validate_every", "patience",
 )  # fmt: skip
 NETWORK = ("network", "weights", "image_size")
-OF_PHOTOS = {*of_each("transfer@{}-plain"), *LEFT_OUT, "label_errors"}  # which look at no view
+OF_PHOTOS = {*of_each("transfer@{}-plain"), *LEFT_OUT, *OF_MAIN}  # which look at no view
 RERUN = {
     "seed": OF_BREEDS,
     "data.source": OF_BREEDS,
@@ -362,6 +362,7 @@ RERUN = {
     "evaluate.target_accuracy": {"evaluate", "report", "export"},
     "evaluate.turned_away": {*LEFT_OUT, "evaluate", "report", "export"},
     "evaluate.views": {*PREDICTIONS, *JUDGED},
+    "export.parity_photos": {"convert", "export"},
     **{
         f"compute.{name}": {"prepare", "prepare_unknown", *of_each("features@{}"), "report"}
         for name in ("engine", "address")

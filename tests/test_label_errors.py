@@ -11,7 +11,7 @@ import pytest
 from stages import label_errors
 from stages.lib.core.errors import UserError
 from stages.lib.datasets.features import read_photos, write_breeds
-from stages.lib.labels.label_errors import COLUMNS, can_be_judged, find_suspicious, out_of_fold_probabilities
+from stages.lib.probes.label_errors import COLUMNS, can_be_judged, find_suspicious, out_of_fold_probabilities
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 TRAINED = (0, 1, 2, 4, 5, 6)  # of the first eight photos of a breed

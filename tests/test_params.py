@@ -8,7 +8,7 @@ from stages.lib.core.registry import NETWORKS
 
 SECTIONS = (
     "seed, data, split, augment, backbones, main_backbone, precision, train_scratch, transfer, finetune, evaluate, "
-    "compute"
+    "export, compute"
 )
 VGG16 = {"network": "VGG16", "weights": "some.weights.h5", "image_size": 128, "finetune_layers": 3}
 

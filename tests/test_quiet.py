@@ -39,7 +39,7 @@ ALL_RUNTIMES = """
     save_classifier(Classifier(network, ["Borzoi", "Corgi"], "crop", 40, [0.1]), Path("it.keras"))
     about = About(model="it", keras_sha256="0", description="", breeds=["Borzoi", "Corgi"], resize="crop",
                   prepared_size=40, threshold=None, familiarity_threshold=None, known_familiarity=[0.1], views=1)
-    for name, content in (("it.onnx", to_onnx(network)), ("it.tflite", to_tflite(network))):
+    for name, content in (("it.onnx", to_onnx(network)), ("it.tflite", to_tflite(network)[0])):
         Path(name).write_bytes(LABELLERS[Path(name).suffix](content, about))
     for name in ("it.keras", "it.onnx", "it.tflite"):
         sys.argv = ["predict", "dog.png", "--model", name]

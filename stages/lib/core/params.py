@@ -118,6 +118,12 @@ class Evaluate(Section):
     views: Annotated[int, Field(ge=1, le=2)]
 
 
+class Export(Section):
+    """The best model in other formats."""
+
+    parity_photos: Count
+
+
 class Compute(Section):
     """Where photos are read and frozen networks are run."""
 
@@ -139,6 +145,7 @@ class Params(Section):
     transfer: Transfer
     finetune: Training
     evaluate: Evaluate
+    export: Export
     compute: Compute
 
     @pydantic.model_validator(mode="after")

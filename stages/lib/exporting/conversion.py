@@ -7,7 +7,6 @@ under the names of Keras' outputs what it does, see `with_familiarity`.
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
 
 import keras
 import onnx
@@ -20,16 +19,8 @@ from stages.lib.networks.graphs import for_other_runtimes
 OPSET = 15  # Keras' own choice; runtimes from 2021 on know it
 
 
-def _export(network: keras.Model, ending: str, **options: Any) -> bytes:
-    """Have Keras export ``network``, with a name for what goes in; it insists on the ``ending`` of the file."""
-    plain = for_other_runtimes(network)
-    signature = [keras.InputSpec(shape=network.input_shape, dtype="float32", name=INPUT)]
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # Keras mends tf2onnx for NumPy 2, which warns of it
-        warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
-        file = Path(folder) / f"model{ending}"
-        plain.export(file, verbose=False, input_signature=signature, **options)
-        return file.read_bytes()
+def _signature(network: keras.Model) -> list[keras.InputSpec]:
+    return [keras.InputSpec(shape=network.input_shape, dtype="float32", name=INPUT)]
 
 
 def _put_in_order(graph: onnx.GraphProto) -> None:
@@ -68,7 +59,14 @@ def _put_in_order(graph: onnx.GraphProto) -> None:
 
 def to_onnx(network: keras.Model) -> bytes:
     """``network`` as ONNX, in float32; the same bytes each time."""
-    proto = onnx.load_model_from_string(_export(network, ".onnx", format="onnx", opset_version=OPSET))
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Keras mends tf2onnx for NumPy 2, which warns of it
+        warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
+        file = Path(folder) / "model.onnx"
+        for_other_runtimes(network).export(
+            file, format="onnx", verbose=False, input_signature=_signature(network), opset_version=OPSET
+        )
+        proto = onnx.load_model(file)
     _, *photo = network.input_shape
     outputs = {name: ["batch", *output.shape[1:]] for name, output in network.output.items()}
     proto = update_inputs_outputs_dims(proto, {INPUT: ["batch", *photo]}, outputs)
@@ -76,15 +74,18 @@ def to_onnx(network: keras.Model) -> bytes:
     return proto.SerializeToString(deterministic=True)
 
 
-def to_tflite(network: keras.Model, weights: str = "float32") -> bytes:
-    """``network`` as TensorFlow Lite, its weights as "float32" or "float16".
+def to_tflite(network: keras.Model) -> tuple[bytes, bytes]:
+    """``network`` as TensorFlow Lite, its weights as float32 and as float16.
 
     With float16 the file is half as large; what is computed is float32 all the same where the processor has no float16.
-    Only TensorFlow Lite's own operations are used, so that its plain runtime will do.
+    Only TensorFlow Lite's own operations are used, so that its plain runtime will do. Both are converted from one
+    SavedModel, which takes as long to write as one of them to convert; Keras' own export writes one for each.
     """
-    target: dict[str, Any] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
-    options: dict[str, Any] = {"target_spec": target}
-    if weights == "float16":
-        target["supported_types"] = [tf.float16]
-        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
-    return _export(network, ".tflite", format="litert", **options)
+    with tempfile.TemporaryDirectory() as folder:
+        for_other_runtimes(network).export(folder, verbose=False, input_signature=_signature(network))
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        in_float32 = converter.convert()
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        return in_float32, converter.convert()

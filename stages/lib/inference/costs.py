@@ -11,7 +11,7 @@ import numpy as np
 from stages.lib.core.hashes import hash_file
 from stages.lib.networks.graphs import average_views
 
-BATCH_SIZES = {1: 10, 32: 2}  # photos at once, and how often that is timed
+BATCH_SIZES = {1: 5, 32: 1}  # photos at once, and how often that is timed
 
 
 class Asked(Protocol):

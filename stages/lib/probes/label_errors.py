@@ -4,19 +4,17 @@ import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from stages.lib.core.encoding import encode
+from stages.lib.probes.linear_probe import linear_probe
 
 FOLDS = 5
 COLUMNS = ["photo", "split", "labelled", "suggested", "quality", "suggested_probability"]
 
 
 def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
-    """What a logistic regression, trained on the other photos, thinks of each photo: (n, classes).
+    """What a linear probe, trained on the other photos, thinks of each photo: (n, classes).
 
     Args:
         features: (n, channels), a frozen network's, as trained ones have seen the labels.
@@ -25,8 +23,7 @@ def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, groups: 
         seed: of the folds.
     """
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    return cross_val_predict(classifier, features, labels, groups=groups, cv=folds, method="predict_proba")
+    return cross_val_predict(linear_probe(), features, labels, groups=groups, cv=folds, method="predict_proba")
 
 
 def can_be_judged(labels: np.ndarray, groups: np.ndarray) -> bool:

@@ -1,1 +1,0 @@
-"""Which of the labels that came with the photos may be wrong."""
