@@ -27,7 +27,7 @@ from stages.lib.engines.engine import Engine, start_engine
 from stages.lib.images.duplicates import near_pairs, perceptual_hashes
 from stages.lib.images.folders import find_photos
 from stages.lib.images.manifest import check_splits, doubtful_labels, make_manifest, summarise
-from stages.lib.images.photos import Refused, read_photo, to_square
+from stages.lib.images.photos import Refused, read_photo, write_square
 from stages.lib.images.refusals import REFUSED_LIST, TooMuchRefusedError, check_refused, refuse_label_conflicts
 
 PHOTO_COLUMNS = ["file", "breed", "sha256", "width", "height", "hash", "mirrored"]
@@ -43,10 +43,7 @@ def read_and_resize(
         image = read_photo(source / file, max_pixels)
     except Refused as refusal:
         return record | {"reason": refusal.reason, "detail": refusal.detail}
-    picture = target / f"{file}.png"
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    square = to_square(image, side, resize)
-    square.save(picture)
+    square = write_square(image, side, resize, target / f"{file}.png")
     with (source / file).open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     hash_, mirrored = perceptual_hashes(image)

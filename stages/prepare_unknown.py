@@ -16,7 +16,7 @@ from stages.lib.core.outputs import whole_folder
 from stages.lib.core.params import load_params
 from stages.lib.engines.engine import start_engine
 from stages.lib.images.folders import find_unknown
-from stages.lib.images.photos import Refused, read_photo, to_square
+from stages.lib.images.photos import Refused, read_photo, write_square
 
 REFUSED_COLUMNS = ["file", "reason", "detail"]
 
@@ -38,9 +38,7 @@ def main() -> None:
                 image = read_photo(path, data.max_pixels)
             except Refused as refusal:
                 return refusal
-            picture = photos / f"{path.relative_to(source).as_posix()}.png"
-            picture.parent.mkdir(parents=True, exist_ok=True)
-            to_square(image, data.image_size, data.resize).save(picture)
+            write_square(image, data.image_size, data.resize, photos / f"{path.relative_to(source).as_posix()}.png")
             return None
 
         answers = engine.map(read, files, what="prepare unknown", folder=photos)

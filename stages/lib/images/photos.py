@@ -18,6 +18,7 @@ BYTES_A_PIXEL = 10  # of memory while a photo is read, measured with 100 megapix
 CLUTTER = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}  # what file managers leave behind
 WHITE = (255, 255, 255)
 BAND = 256  # pixels
+PNG_LEVEL = 1  # of zlib: photographs are as large with its default, 6, which takes four times as long
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` decides, not Pillow's own limit, which no parameter could raise
 warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a photo, `Refused` says
 PADDING = (124, 116, 104)  # the mean colour of ImageNet: what a network takes for nothing
@@ -118,6 +119,14 @@ def to_square(image: Image.Image, side: int, resize: str) -> Image.Image:
     if resize == "squash":
         return image.resize(size, Image.Resampling.LANCZOS)
     raise ValueError(f"resize must be crop, pad or squash. Received: {resize!r}")
+
+
+def write_square(image: Image.Image, side: int, resize: str, path: Path) -> Image.Image:
+    """Write what `to_square` makes of ``image`` to ``path``, a .png file, and return it."""
+    square = to_square(image, side, resize)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    square.save(path, compress_level=PNG_LEVEL)
+    return square
 
 
 def is_clutter(name: str) -> bool:
