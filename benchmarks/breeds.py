@@ -72,7 +72,7 @@ def measure(photos: int) -> pd.DataFrame:
     """One row a stage: ``seconds`` and ``MiB``, with ``photos`` a breed."""
     with tempfile.TemporaryDirectory() as folder:
         write_drawn(BREEDS, Path(folder) / "photos", photos)
-        clone = Clone(Path(folder) / "clone", Path(folder) / "photos", CHANGES)
+        clone = Clone(Path(folder) / "clone", {"data.source": str(Path(folder) / "photos"), **CHANGES})
         rows = {}
         for stage in STAGES:
             rows[stage] = run_stage(clone.folder, stage)

@@ -43,15 +43,17 @@ def write_copies(photos: dict[str, list[Image.Image]], target: Path, times: int)
                 Image.fromarray(pixels).save(target / breed / f"{number:05}.{copy:02}.png", compress_level=1)
 
 
-def write_splits(photos: dict[str, list[Image.Image]], target: Path, test: float, seed: int) -> None:
-    """Write the photos to ``target``/train and ``target``/test, a share of ``test`` of each breed aside."""
+def write_splits(photos: dict[str, list[Image.Image]], target: Path, shares: dict[str, float], seed: int) -> None:
+    """Write the photos below ``target``: of each breed, ``shares`` in folders such as test, the rest in train."""
     generator = np.random.default_rng(seed)
     for breed, images in photos.items():
-        tested = set(generator.permutation(len(images))[: round(test * len(images))].tolist())
-        for split in ("train", "test"):
+        ends = np.cumsum([0, *(round(share * len(images)) for share in shares.values())])
+        order = generator.permutation(len(images))
+        places = {split: order[start:end] for split, start, end in zip(shares, ends, ends[1:], strict=False)}
+        for split, chosen in {**places, "train": order[ends[-1] :]}.items():
             (target / split / breed).mkdir(parents=True)
-        for number, image in enumerate(images):
-            image.save(target / ("test" if number in tested else "train") / breed / f"{number:05}.jpg", quality=95)
+            for number in chosen:
+                images[number].save(target / split / breed / f"{number:05}.jpg", quality=95)
 
 
 def draw_photo(breed: int, number: int) -> Image.Image:

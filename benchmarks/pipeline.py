@@ -1,11 +1,12 @@
-"""`dvc repro` in a clone of this repository, watched: seconds and peak memory of each stage."""
+"""DVC in a clone of this repository, watched: what each stage takes, and what DVC takes itself."""
 
 import os
-import re
+import resource
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,14 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL = 0.2  # seconds
-DVC = [sys.executable, "-m", "dvc"]
+# the stages' `python` shall be this one
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def bundled(network: str, image_size: int, finetune_layers: int) -> dict[str, Any]:
     """A section of `backbones` in params.yaml, with weights that come with pip."""
     weights = f"data/weights/{network}-bundled.weights.h5"
     return {"network": network, "weights": weights, "image_size": image_size, "finetune_layers": finetune_layers}
-
-
-VGG16 = bundled("VGG16", 128, 3)
 
 
 def alone(backbone: dict[str, Any]) -> dict[str, Any]:
@@ -44,81 +43,117 @@ def write_params(folder: Path, changes: dict[str, Any]) -> None:
 
 
 class Clone:
-    """A clone of what is committed, with an empty cache, and its own ``data.source`` and other params."""
+    """A clone of what is committed, with an empty cache, and other params where ``changes`` says so."""
 
-    def __init__(self, folder: Path, source: Path, changes: dict[str, Any]):
+    def __init__(self, folder: Path, changes: dict[str, Any]):
         self.folder = folder
-        self._changes = {"data.source": str(source.resolve()), **changes}
-        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-        self.set({})
+        self._changes: dict[str, Any] = {}
+        # DVC's experiments are commits, which have an author
+        author = ["-c", "user.name=benchmarks", "-c", "user.email=benchmarks@localhost"]
+        subprocess.run(["git", "clone", "--quiet", *author, ROOT, folder], check=True)
+        if changes:
+            self.set(changes)
 
     def set(self, changes: dict[str, Any]) -> None:
         """Change params.yaml further, see `write_params`."""
         self._changes |= changes
         write_params(self.folder, self._changes)
 
-    def repro(self, what: str) -> pd.DataFrame:
-        """Run `dvc repro`: one row a stage that ran (stage, seconds, memory in MiB) and one for all of it, "total".
+    def dvc(self, what: str, *command: str) -> pd.DataFrame:
+        """Run a command of DVC's: a row for each ``stage`` that ran, one for "DVC" and one for the "total".
 
-        The seconds of a stage run from DVC's naming it to DVC's naming the next, so they hold what DVC does, too. The
-        memory is the largest sum over the stage's processes of what they hold in RAM, DVC's own left out, looked at
-        five times a second; what processes share is counted once (proportional set size).
+        ``s`` is from the start of a stage's process to its end; what is left of the total is DVC's. ``CPU s`` is of all
+        cores. ``MiB`` is the most that a stage's processes held together, looked at five times a second; what they
+        share is counted once (proportional set size). ``with TensorFlow`` is 1 for a stage that loads it. What
+        does not apply is missing. ``what`` is for the screen.
+
+        Raises `SystemExit` where the command fails.
         """
-        start = time.perf_counter()
-        # the stages' `python` shall be this one
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         log = self.folder.with_name(f"{self.folder.name}.log")
-        with log.open("w", encoding="utf-8") as errors:
+        used_before, start = cpu_of_children(), time.perf_counter()
+        with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
-                [*DVC, "repro"],
+                [sys.executable, "-m", "dvc", *command],
                 cwd=self.folder,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "PATH": path},
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
+                env=ENVIRONMENT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
-        watch = Watch(process.pid)
-        marks = [("dvc, before the first stage", start)]
-        for line in process.stdout or ():
-            if match := re.match(r"Running stage '(.+)':", line):
-                marks.append((match[1].split(":")[-1], time.perf_counter()))
-                watch.stage = marks[-1][0]
-                print(f"  {what}: {watch.stage}", flush=True)
-        if process.wait() != 0:
-            raise SystemExit(f"dvc repro failed ({what}):\n{log.read_text(encoding='utf-8')[-2000:]}")
-        end = time.perf_counter()
+        watch = Watch(process.pid, what)
+        failed = process.wait() != 0
+        seconds = time.perf_counter() - start
         watch.stop()
-        ends = [mark for _, mark in marks[1:]] + [end]
-        rows = [(stage, until - since) for (stage, since), until in zip(marks, ends, strict=True)]
-        table = pd.DataFrame([*rows, ("total", end - start)], columns=["stage", "seconds"])
-        table["memory"] = [watch.peaks.get(stage, 0) / 2**20 for stage in table["stage"]]
-        table.loc[table["stage"] == "total", "memory"] = max(watch.peaks.values(), default=0) / 2**20
-        return table
+        if failed:
+            raise SystemExit(f"dvc {' '.join(command)} failed ({what}):\n{log.read_text(encoding='utf-8')[-2000:]}")
+        stages = pd.DataFrame(watch.rows, columns=["stage", "s", "CPU s", "MiB", "with TensorFlow"])
+        total = {"s": seconds, "CPU s": cpu_of_children() - used_before}
+        total |= {"MiB": stages["MiB"].max(), "with TensorFlow": stages["with TensorFlow"].sum()}
+        rest = [{"stage": "DVC", "s": seconds - stages["s"].sum()}, {"stage": "total", **total}]
+        return pd.concat([stages, pd.DataFrame(rest)], ignore_index=True)
 
 
-class Watch:
-    """A thread that notes, stage by stage, the most memory that the processes below ``pid`` hold."""
+def cpu_of_children() -> float:
+    """Seconds of the processor that processes which this one waited for, and theirs in turn, have had so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
-    def __init__(self, pid: int):
-        self.stage = "dvc, before the first stage"
-        self.peaks: dict[str, int] = {}
-        self._dvc = psutil.Process(pid)
+
+def stage_name(process: psutil.Process) -> str | None:
+    """The stage and its arguments, such as "features VGG16", where ``process`` is one."""
+    with suppress(psutil.NoSuchProcess):
+        match process.cmdline():
+            case [_, "-m", module, *arguments] if module.startswith("stages."):
+                return " ".join([module.removeprefix("stages."), *arguments])
+    return None
+
+
+class Watch(threading.Thread):
+    """Follows the stages, one after another, that a DVC with the process number ``pid`` starts: see `Clone.dvc`."""
+
+    def __init__(self, pid: int, what: str):
+        super().__init__(daemon=True)
+        self.rows: list[dict[str, Any]] = []
+        self._dvc, self._what = psutil.Process(pid), what
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self.start()
 
-    def _run(self) -> None:
-        while not self._stopped.wait(POLL):
-            total = 0
-            for process in self._dvc.children(recursive=True) if self._dvc.is_running() else []:
-                try:
-                    memory = process.memory_full_info()
-                except psutil.NoSuchProcess:
-                    continue  # it ended between the two calls
-                total += getattr(memory, "pss", memory.rss)  # Linux alone tells the former
-            self.peaks[self.stage] = max(self.peaks.get(self.stage, 0), total)
+    def run(self) -> None:
+        """Look for a stage, and follow it."""
+        while not self._stopped.wait(POLL / 4):
+            with suppress(psutil.NoSuchProcess):
+                for process in self._dvc.children(recursive=True):  # a stage before the processes that it starts
+                    if name := stage_name(process):
+                        self._follow(process, name)
+                        break
+
+    def _follow(self, stage: psutil.Process, name: str) -> None:
+        """Add to a new row what ``stage`` takes, until it ends."""
+        print(f"  {self._what}: {name}", flush=True)
+        start = stage.create_time() - psutil.boot_time()
+        row = {"stage": name, "s": 0.0, "CPU s": 0.0, "MiB": 0.0, "with TensorFlow": 0}
+        self.rows.append(row)
+        running = True
+        while running:
+            with suppress(psutil.NoSuchProcess, OSError):
+                self._look([stage, *stage.children(recursive=True)], row)
+            try:
+                stage.wait(POLL)
+                running = False
+            except psutil.TimeoutExpired:
+                continue
+        row["s"] = time.clock_gettime(time.CLOCK_BOOTTIME) - start
+
+    def _look(self, processes: list[psutil.Process], row: dict[str, Any]) -> None:
+        """Update a stage's row by what its processes take now."""
+        memory, used = 0, 0.0
+        for process in processes:
+            memory += process.memory_full_info().pss
+            used += sum(process.cpu_times()[:4])  # its own, and those of children that it waited for
+            if not row["with TensorFlow"]:
+                row["with TensorFlow"] = int("libtensorflow_cc" in Path(f"/proc/{process.pid}/maps").read_text())
+        row["MiB"], row["CPU s"] = max(row["MiB"], memory / 2**20), max(row["CPU s"], used)
 
     def stop(self) -> None:
         """End the thread."""
         self._stopped.set()
-        self._thread.join()
+        self.join()
