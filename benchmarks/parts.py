@@ -87,17 +87,19 @@ def measure_classifier(changes: dict[str, Any], seeds: list[int]) -> Iterator[Ro
     yield "classifier", "accuracy on test", "standard deviation", np.std(accuracies)
 
 
-def measure_default(changes: dict[str, Any]) -> Iterator[Row]:
-    """`dvc repro` from an empty cache; pictures a second while it computes, and of what it reads alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        clone = Clone(Path(folder) / "clone", changes)
-        yield from rows_of("default", clone.dvc("default", "repro"))
-        for costs in (paths.FEATURE_COSTS, paths.TRAINING_COSTS):
-            for file in sorted((clone.folder / costs).glob("*.json")):
-                measured = json.loads(file.read_text(encoding="utf-8"))
-                yield "default, while it computes", file.stem, "pictures/s", measured["pictures_per_second"]
-        for stage, rate in run_json("input", folder=clone.folder).items():
-            yield "default, input alone", stage, "pictures/s", rate
+def measure_default(clone: Clone, stages: pd.DataFrame) -> Iterator[Row]:
+    """What `Clone.dvc` gave of a whole run in ``clone``, and pictures a second while it computed."""
+    yield from rows_of("default", stages)
+    for costs in (paths.FEATURE_COSTS, paths.TRAINING_COSTS):
+        for file in sorted((clone.folder / costs).glob("*.json")):
+            measured = json.loads(file.read_text(encoding="utf-8"))
+            yield "default, while it computes", file.stem, "pictures/s", measured["pictures_per_second"]
+
+
+def measure_input(clone: Clone) -> Iterator[Row]:
+    """Pictures a second of what stages read, with no network to wait for."""
+    for stage, rate in run_json("input", folder=clone.folder).items():
+        yield "input", stage, "pictures/s", rate
 
 
 def measure_notebook(photos: Path, weights: Path) -> Iterator[Row]:

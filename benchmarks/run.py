@@ -33,6 +33,7 @@ PARTS = (
     "settings",
     "classifier",
     "default",
+    "input",
     "notebook",
     "peer",
     "comparison",
@@ -113,24 +114,24 @@ def main() -> None:
             raise SystemExit(f"{needed} is not here. `dvc repro` makes the weights and the sample.")
     measured = pd.DataFrame(columns=COLUMNS)
     with tempfile.TemporaryDirectory() as folder:
+        changes = {"default": {"data.source": str(photos.resolve())}, "sample": {}}
 
         @cache
-        def sample_clone() -> Clone:
-            clone = Clone(Path(folder) / "clone", {})
-            clone.dvc("drawn sample", "repro")
-            return clone
+        def whole_run(which: str) -> tuple[Clone, pd.DataFrame]:
+            clone = Clone(Path(folder) / which, changes[which])
+            return clone, clone.dvc(which, "repro")
 
-        source = {"data.source": str(photos.resolve())}
         measures: dict[str, Callable[[], Iterator[Row]]] = {
             "limits": lambda: parts.measure_limits(vgg16, precision),
             "settings": lambda: parts.measure_settings(vgg16),
-            "classifier": lambda: parts.measure_classifier(source, seeds),
-            "default": lambda: parts.measure_default(source),
+            "classifier": lambda: parts.measure_classifier(changes["default"], seeds),
+            "default": lambda: parts.measure_default(*whole_run("default")),
+            "input": lambda: parts.measure_input(whole_run("default")[0]),
             "notebook": lambda: parts.measure_notebook(photos, vgg16),
             "peer": lambda: parts.measure_peer(photos, lite2, seeds),
             "comparison": lambda: compare(measured),
-            "answers": lambda: parts.measure_answers(sample_clone(), times),
-            "predict": lambda: parts.measure_predict(sample_clone(), photos, times),
+            "answers": lambda: parts.measure_answers(whole_run("sample")[0], times),
+            "predict": lambda: parts.measure_predict(whole_run("sample")[0], photos, times),
             "growth": lambda: parts.measure_growth(photos, arguments.growth, arguments.every, {}),
         }
         for part in PARTS:
