@@ -1,8 +1,8 @@
 """Transfer learning as Keras' own guide does it (https://keras.io/guides/transfer_learning), with EfficientNet-Lite2.
 
 The weights and the size of the pipeline's default, in stock Keras and float32: tf.data with prefetch, augmentation by
-layers, the frozen network inside the model and called in inference mode, `fit` end to end until val stops getting
-better; then all of it unfrozen at a low learning rate, until val stops again. Test is opened when a training has ended,
+layers, the frozen network inside the model and called in inference mode, `fit` end to end until accuracy on val stops
+rising; then all of it unfrozen at a low learning rate, until val stops again. Test is opened when a training has ended,
 off the clock.
 
 Alone   python -m benchmarks.peer FOLDER WEIGHTS SEED: FOLDER has train, val and test, with a folder a breed in each,
@@ -55,10 +55,10 @@ def batches(folder: Path, split: str) -> tf.data.Dataset:
 def train(
     model: keras.Model, data: dict[str, tf.data.Dataset], learning_rate: float, epochs: int, patience: int
 ) -> dict[str, Any]:
-    """Train until the log loss on val has not fallen for ``patience`` epochs, and keep the best weights."""
+    """Train until accuracy on val has not risen for ``patience`` epochs, and keep the best weights."""
     start = time.perf_counter()
     model.compile(keras.optimizers.Adam(learning_rate), loss="categorical_crossentropy", metrics=["accuracy"])
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
+    stop = keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=patience, restore_best_weights=True)
     fitted = model.fit(data["train"], validation_data=data["val"], epochs=epochs, callbacks=[stop], verbose=2)
     seconds = time.perf_counter() - start
     _, accuracy = model.evaluate(data["test"], verbose=0)
