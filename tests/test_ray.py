@@ -193,7 +193,7 @@ def test_all_three_give_the_same_bytes_on_a_cluster(
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_costs_no_photo(engine, numbers, tmp_path):
+def test_a_process_that_is_killed_costs_no_photo_and_is_not_told_on_stdout(engine, numbers, tmp_path, capsys):
     def kill_first(file):
         mark = tmp_path / f"{file.name}.mark"
         if file == numbers[17] and not mark.exists():
@@ -213,6 +213,7 @@ def test_a_process_that_is_killed_costs_no_photo(engine, numbers, tmp_path):
     assert (tmp_path / "17.txt.mark").exists()
     assert found == list(LocalEngine().batches(10, of_batches, sets, 4, tmp_path / "shards"))
     assert [len(batch) for batch in found] == [4, 2, *[4] * 8, 2]
+    assert capsys.readouterr().out == ""
     assert list((tmp_path / "shards").iterdir()) == []
 
 
@@ -368,7 +369,7 @@ from pathlib import Path
 from stages.lib.engines.engine import start_engine
 with start_engine("ray", sys.argv[1]) as engine:
     from stages.lib.engines.ray_cluster import processors
-    print(engine.map(lambda file: file.name, [Path("a"), Path("b")], "test", Path("home")), processors())
+    print(engine.map(lambda file: file.name, [Path("a"), Path("b")], "test", Path("home")), list(processors().values()))
 """
 
 

@@ -12,10 +12,10 @@ ANSWERS_WITHIN = 5  # seconds, for an address where a cluster is
 TOKEN = "this machine needs the same one in ~/.ray/auth_token, and RAY_AUTH_MODE=token."
 
 
-def processors() -> list[float]:
-    """How many processors each node has that has any."""
-    found = (node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])
-    return [processors for processors in found if processors]
+def processors() -> dict[str, float]:
+    """How many processors each node has that has any, by its id."""
+    found = {node["NodeID"]: node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]}
+    return {node: processors for node, processors in found.items() if processors}
 
 
 def connect(address: str) -> None:
@@ -31,8 +31,10 @@ def connect(address: str) -> None:
                 f"compute.address must be where a Ray cluster is. Received: {address}, where nothing answers "
                 f"({getattr(error, 'strerror', None) or error}): {remedy}"
             ) from None
+    # whatever log_to_driver says, or news of lost processes would stand within what a stage prints, such as JSON
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)  # what goes wrong is raised, too
     except ray.exceptions.AuthenticationError:
         raise UserError(f"The Ray cluster at compute.address: {address} has a token: {TOKEN}") from None
     except (OSError, RuntimeError, ValueError) as error:

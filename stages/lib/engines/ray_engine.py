@@ -1,26 +1,25 @@
 """The work on single photos, on the nodes of a Ray cluster that share a file system.
 
-A part of the work is one row of a Ray dataset, so parts are streamed to whichever node is free, and done again
-elsewhere where a process or a node is lost. A row is a list of paths, its result a short list or the path of a shard:
-pictures and activations never pass through the process that asks for them, but for the one shard that it is reading.
+A part of the work is sent to whichever process is free, and done again elsewhere where a process or a node is lost.
+What is sent is a list of paths, what comes back a short list or the path of a shard: pictures and activations never
+pass through the process that asks for them, but for the one shard that it is reading.
 """
 
 import contextlib
 import functools
-import logging
 import os
 import pickle
 import traceback
 import uuid
-import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
-import ray.data
 from ray import cloudpickle
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from stages.lib.core.errors import UserError
 from stages.lib.core.progress import Progress
@@ -28,7 +27,10 @@ from stages.lib.engines.ray_cluster import connect, processors
 
 PHOTOS_A_PART = 32
 BATCHES_A_PART = 4
+AHEAD = 2  # parts that a process has at once, so that the next is there when one is done
+ENDS_WITHIN = 30  # seconds, for what is being done when the run is broken off
 RETRIES = 3  # of a part whose process or node is lost; a photo that kills whoever reads it is not tried for ever
+_Sender = Callable[[list[Path]], ray.ObjectRef]  # of a part
 PACKAGES = (  # which decide what is computed
     "ai-edge-litert", "imagehash", "keras", "numpy", "onnxruntime", "pillow", "pillow-heif", "scipy", "tensorflow",
 )  # fmt: skip
@@ -92,24 +94,22 @@ def _reply(work: Callable[[list[Path]], Any], files: list[Path], root: str, fold
         return cloudpickle.dumps(reply._replace(error=RuntimeError(repr(reply.error)), results=[]))
 
 
-def _map_part(row: dict[str, Any], job: bytes) -> dict[str, Any]:
-    """Do a row's part of `RayEngine.map`."""
+def _map_part(job: bytes, files: list[Path]) -> bytes:
+    """Do a part of `RayEngine.map`."""
     function, root, folder = cloudpickle.loads(job)
-    files = pickle.loads(row["files"])
-    return {"part": row["part"], "reply": _reply(lambda files: list(map(function, files)), files, root, folder)}
+    return _reply(lambda files: list(map(function, files)), files, root, folder)
 
 
 class _Asker:
     """A process on a node that has the model and works parts of `RayEngine.batches` off."""
 
-    def __init__(self, job: ray.ObjectRef, root: str, shards: Path | None):
+    def __init__(self, job: Any, root: str, shards: Path | None):
         self._job, self._root, self._shards = job, root, shards
-        self._loaded: tuple[Any, Callable[[Any, list[Path]], Iterator[Any]]] | None = None
 
     def _work(self, files: list[Path]) -> list[Any] | Path:
-        if self._loaded is None:
-            self._loaded = cloudpickle.loads(ray.get(self._job))
-        model, work = self._loaded
+        if isinstance(self._job, bytes):  # not loaded yet, as what goes wrong in `__init__` would not be told
+            self._job = cloudpickle.loads(self._job)
+        model, work = self._job
         results = list(work(model, files))
         if self._shards is None:
             return results
@@ -118,15 +118,9 @@ class _Asker:
             pickle.dump(results, file, protocol=pickle.HIGHEST_PROTOCOL)
         return shard
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        files = pickle.loads(row["files"])
-        return {"part": row["part"], "reply": _reply(self._work, files, self._root, self._shards)}
-
-
-def _dataset(parts: list[list[Path]]) -> ray.data.Dataset:
-    """One row, and one block, a part; pickled, as names of files need not be UTF-8."""
-    rows = [{"part": number, "files": pickle.dumps(files)} for number, files in enumerate(parts)]
-    return ray.data.from_items(rows, override_num_blocks=max(1, len(rows)))
+    def do(self, files: list[Path]) -> bytes:
+        """Do a part."""
+        return _reply(self._work, files, self._root, self._shards)
 
 
 def _cut(files: list[Path], size: int) -> list[list[Path]]:
@@ -149,15 +143,29 @@ def _check(reply: _Reply) -> None:
         )
 
 
-def _in_order(replies: ray.data.Dataset) -> Iterator[list[Any] | Path]:
-    """The results of each part, in the order of the parts, each as soon as those before it have come."""
+def _in_order(parts: list[list[Path]], senders: Sequence[_Sender]) -> Iterator[list[Any] | Path]:
+    """The results of each part, in the order of the parts, each as soon as those before it have come.
+
+    Each of ``senders`` is called with another part where fewer than `AHEAD` of its own are not done, and none where as
+    many results as can be sent at once wait for an earlier one.
+    """
+    free = deque([*senders] * AHEAD)
+    most = len(free)
+    sent: dict[ray.ObjectRef, tuple[int, _Sender]] = {}
     waiting: dict[int, list[Any] | Path] = {}
+    unsent = deque(enumerate(parts))
     following = 0
     try:
-        for row in replies.iter_rows():
-            reply = pickle.loads(row["reply"])
+        while unsent or sent:
+            while unsent and free and len(waiting) < most:
+                (number, files), sender = unsent.popleft(), free.popleft()
+                sent[sender(files)] = number, sender
+            (done,), _ = ray.wait(list(sent))
+            number, sender = sent.pop(done)
+            free.append(sender)
+            reply = pickle.loads(ray.get(done))
             _check(reply)
-            waiting[row["part"]] = reply.results
+            waiting[number] = reply.results
             while following in waiting:
                 yield waiting.pop(following)
                 following += 1
@@ -167,6 +175,11 @@ def _in_order(replies: ray.data.Dataset) -> Iterator[list[Any] | Path]:
             f"The Ray cluster lost a part of the work {RETRIES + 1} times, or was lost itself; its logs, in the folder "
             f"of its session on each node, tell why: {lines[0] if lines else type(error).__name__}"
         ) from None
+    finally:  # nobody writes any more to a folder that is removed next
+        for part in sent:
+            ray.cancel(part)
+        if sent:
+            ray.wait(list(sent), num_returns=len(sent), timeout=ENDS_WITHIN)
 
 
 class RayEngine:
@@ -178,10 +191,11 @@ class RayEngine:
     def map(self, function: Callable[[Path], Any], files: list[Path], what: str, folder: Path) -> list[Any]:
         """See `Engine`; as tasks, as many at once as the nodes have processors."""
         job = cloudpickle.dumps((function, self._root, folder))
-        replies = _dataset(_cut(files, PHOTOS_A_PART)).map(_map_part, fn_args=(job,), num_cpus=1, max_retries=RETRIES)
+        task = ray.remote(num_cpus=1, max_retries=RETRIES)(_map_part)
+        senders = [functools.partial(task.remote, job)] * int(sum(processors().values()))
         results: list[Any] = []
         with Progress(desc=what, total=len(files), unit="photo") as bar:
-            for of_part in _in_order(replies):
+            for of_part in _in_order(_cut(files, PHOTOS_A_PART), senders):
                 assert isinstance(of_part, list)  # no shards here
                 results += of_part
                 bar.update(len(of_part))
@@ -199,14 +213,17 @@ class RayEngine:
         parts = [part for files in sets for part in _cut(files, BATCHES_A_PART * batch_size)]
         nodes = processors()
         job = ray.put(cloudpickle.dumps((model, work)))
-        replies = _dataset(parts).map(
-            _Asker,
-            fn_constructor_args=(job, self._root, shards),
-            compute=ray.data.ActorPoolStrategy(size=min(len(nodes), len(parts)), max_tasks_in_flight_per_actor=2),
-            num_cpus=round(min(nodes) / len(nodes), 4),  # so little that all have room on the last node that is left
-            max_task_retries=RETRIES,
-        )
-        for of_part in _in_order(replies):
+        # so little that all have room on the last node that is left
+        actor = ray.remote(
+            num_cpus=round(min(nodes.values()) / len(nodes), 4), max_restarts=-1, max_task_retries=RETRIES
+        )(_Asker)
+        askers = [
+            actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True)).remote(
+                job, self._root, shards
+            )
+            for node, _ in zip(nodes, parts, strict=False)  # no more than there are parts
+        ]
+        for of_part in _in_order(parts, [asker.do.remote for asker in askers]):
             if isinstance(of_part, Path):
                 yield from pickle.loads(of_part.read_bytes())
                 of_part.unlink()
@@ -220,10 +237,6 @@ def ray_engine(address: str) -> Iterator[RayEngine]:
 
     Raises `UserError` where there is none.
     """
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    # of max_retries, which Dataset.map of 2.60 takes in no other way
-    warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
-    ray.data.DataContext.get_current().enable_progress_bars = False  # ours are in words of the pipeline
     try:
         connect(address)
         yield RayEngine()
