@@ -218,6 +218,21 @@ def test_a_process_that_is_killed_costs_no_photo_and_is_not_told_on_stdout(engin
 
 
 @pytest.mark.slow
+def test_no_more_is_done_ahead_of_a_slow_part_than_can_be_sent_twice_over(engine, numbers, tmp_path):
+    def begin(file):
+        (tmp_path / f"{file.name}.mark").touch()
+        deadline = time.monotonic() + (60 if file == numbers[0] else 0)
+        while len(list(tmp_path.glob("*.mark"))) <= 4 * 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if file == numbers[0]:
+            time.sleep(1)  # in which everything would be done
+        return len(list(tmp_path.glob("*.mark")))
+
+    # 4 parts of 4 photos wait, and 3 more were sent beside the slow one
+    assert 4 * 4 < engine.map(begin, numbers, "test", tmp_path)[0] <= 4 * 7 + 1
+
+
+@pytest.mark.slow
 def test_what_kills_whoever_reads_it_is_not_tried_for_ever(engine, numbers, tmp_path):
     def kill(file):
         if int(file.read_text()) == 3:
