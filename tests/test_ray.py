@@ -385,6 +385,11 @@ from stages.lib.engines.engine import start_engine
 with start_engine("ray", sys.argv[1]) as engine:
     from stages.lib.engines.ray_cluster import processors
     print(engine.map(lambda file: file.name, [Path("a"), Path("b")], "test", Path("home")), list(processors().values()))
+    batches = engine.batches(None, lambda _, files: map(str, files), [[Path("a")] * 99], 1)
+    next(batches)
+batches.close()  # later than the connection, which it does not open again
+import ray
+print(ray.is_initialized())
 """
 
 
@@ -426,7 +431,7 @@ def test_a_cluster_with_a_token_is_used_by_who_has_it_and_others_are_told(with_a
             capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
-    assert ask().stdout == "['a', 'b'] [1.0, 1.0]\n"
+    assert ask().stdout == "['a', 'b'] [1.0, 1.0]\nFalse\n"
     (tmp_path / "empty").mkdir()
     has_none = ask(HOME=str(tmp_path / "empty")).stderr.splitlines()[-1]
     assert has_none.endswith(f"UserError: The Ray cluster at compute.address: {with_a_token} has a token: {TOKEN}")

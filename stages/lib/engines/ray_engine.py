@@ -175,10 +175,11 @@ def _in_order(parts: list[list[Path]], senders: Sequence[_Sender]) -> Iterator[l
             f"The Ray cluster lost a part of the work {RETRIES + 1} times, or was lost itself; its logs, in the folder "
             f"of its session on each node, tell why: {lines[0] if lines else type(error).__name__}"
         ) from None
-    finally:  # nobody writes any more to a folder that is removed next
-        for part in sent:
-            ray.cancel(part)
-        if sent:
+    finally:
+        if sent and ray.is_initialized():  # or what follows would start a cluster
+            for part in sent:
+                ray.cancel(part)
+            # so that nobody writes any more to a folder that is removed next
             ray.wait(list(sent), num_returns=len(sent), timeout=ENDS_WITHIN)
 
 
