@@ -49,6 +49,13 @@ RUN_BY = [
     ((".pre-commit-config.yaml", "ruff check"), ["ruff check", "ruff format", "mypy", "lint-imports"]),
     (("tests/test_killed.py", '"repro", *targets'), ["dvc repro (features|STAGE)"]),
     (
+        ("tests/test_real_photographs.py", "EfficientNetLite2_transfer_plain"),
+        [
+            "dvc repro transfer@EfficientNetLite2-plain",
+            r"python -m stages\.predict my_dog\.jpg --model EfficientNetLite2_transfer_plain",
+        ],
+    ),
+    (
         ("tests/test_pipeline.py", '"exp", "run", *changed'),
         ["dvc exp run", r"dvc exp run -S (finetune|train_scratch|evaluate)\.\w+=\S+"],
     ),
@@ -179,7 +186,7 @@ def test_a_command_of_ours_has_the_options_that_a_page_gives_it(command, monkeyp
 
 
 def test_dvc_has_the_options_and_the_stages_that_the_pages_give_it():
-    stages = {*GRAPH["stages"], "STAGE", "photos"}
+    stages = {*GRAPH["stages"], *STAGES, "STAGE", "photos"}
     for command in COMMANDS:
         if command.words[0] == "dvc":
             arguments = get_main_parser().parse_args(command.words[1:])

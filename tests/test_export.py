@@ -69,9 +69,9 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
     save_classifier(small_classifier(network, BREEDS, "pad", PREPARED_SIDE), model)
     (folder / "metrics").mkdir()
     shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
-    thresholds = {"threshold": THRESHOLD, "familiarity_threshold": FAMILIARITY_THRESHOLD}
-    said = {"scratch_plain": thresholds, "best": "scratch_plain"}
-    said |= {"best_sha256": hash_file(model), "views": views}
+    digest = hash_file(model)
+    scores = {"threshold": THRESHOLD, "familiarity_threshold": FAMILIARITY_THRESHOLD, "sha256": digest}
+    said = {"scratch_plain": scores, "best": "scratch_plain", "best_sha256": digest, "views": views}
     (folder / "metrics/evaluate.json").write_text(json.dumps(said))
     for place, breed in enumerate(BREEDS):
         (folder / "data/prepared/test" / breed).mkdir(parents=True)

@@ -5,6 +5,7 @@ breed, with a stray README.md beside them. PHOTOGRAPHS_OF_THINGS may name a fold
 One run of the pipeline serves all tests.
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -38,8 +39,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> tuple[Repository, int]:
-    """The repository after `dvc repro`, and how many bytes of memory the largest process took."""
+def answered(tmp_path_factory) -> tuple[Repository, list]:
+    """The repository after one model was trained, and nothing else, and what that says of a Samoyed."""
     repository = Repository(tmp_path_factory.mktemp("real"))
     params = (ROOT / "params.yaml").read_text()
     for key, folder in {"source": PHOTOGRAPHS, "unknown": THINGS}.items():
@@ -47,6 +48,17 @@ def run(tmp_path_factory) -> tuple[Repository, int]:
             params, changed = re.subn(rf"(?m)^  {key}: \S+", f"  {key}: {Path(folder).resolve()}", params)
             assert changed == 1
     (repository.root / "params.yaml").write_text(params)
+    repository.dvc("repro", "transfer@EfficientNetLite2-plain")
+    assert [file.stem for file in repository.root.glob("models/*.keras")] == ["EfficientNetLite2_transfer_plain"]
+    photo = next(Path(PHOTOGRAPHS, "Samoyed").resolve().iterdir())
+    asked = ("-m", "stages.predict", str(photo), "--model", "EfficientNetLite2_transfer_plain", "--json")
+    return repository, json.loads(repository.python(*asked).stdout)
+
+
+@pytest.fixture(scope="module")
+def run(answered) -> tuple[Repository, int]:
+    """The repository after `dvc repro`, and how many bytes of memory the largest process took."""
+    repository, _ = answered
     said = repository.python("-c", REPRO).stdout
     return repository, int(said.splitlines()[-1])
 
@@ -54,6 +66,12 @@ def run(tmp_path_factory) -> tuple[Repository, int]:
 @pytest.fixture(scope="module")
 def reproduced(run) -> Repository:
     return run[0]
+
+
+def test_one_classifier_alone_can_be_asked_before_anything_is_compared(answered):
+    (answer,) = answered[1]
+    assert answer["breeds"][0]["breed"] == "Samoyed"
+    assert answer["sure"] is None, "the drawn pictures' evaluation says nothing of this model"
 
 
 def test_each_of_the_936_photographs_is_used_and_only_folders_are_breeds(reproduced):

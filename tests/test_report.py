@@ -240,7 +240,7 @@ def test_report_names_the_backbone_whose_features_are_looked_at(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     report.write_report(report_content(), load_params(tmp_path / "params.yaml"))
     page = " ".join((paths.PLOTS / "report.html").read_text().split())
-    assert "The head of VGG16_transfer_augmented, trained on an eighth" in page
+    assert "A logistic regression on the features of VGG16, fitted to an eighth" in page
     assert "what a logistic regression on the features of VGG16 thinks" in page
 
 

@@ -1,5 +1,6 @@
 """Which model a file is, and what is known of it."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,15 @@ def test_a_folder_of_models_that_is_a_link_keeps_their_names():
     Path("models").symlink_to("elsewhere")
     for place in (f"models/{NAME}.keras", f"elsewhere/{NAME}.keras", "models/exported/best.onnx"):
         assert find_name(Path(place), EVALUATION) == NAME
+
+
+@pytest.mark.parametrize(("sha256", "name"), [(hashlib.sha256(b"").hexdigest(), NAME), ("of another", None)])
+@pytest.mark.usefixtures("folder")
+def test_a_model_that_was_trained_anew_is_not_the_one_that_was_evaluated(sha256, name):
+    path, evaluation = Path(f"models/{NAME}.keras"), {**EVALUATION, NAME: SCORES | {"sha256": sha256}}
+    assert find_name(path, evaluation) == NAME, "it need not be there, where its exported file is"
+    path.touch()
+    assert find_name(path, evaluation) == name
 
 
 @pytest.mark.usefixtures("folder")

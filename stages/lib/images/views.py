@@ -50,5 +50,5 @@ def random_view(
         mirror * cosine, sine, padded_centre - centre * (mirror * cosine + sine),
         -mirror * sine, cosine, padded_centre - centre * (-mirror * sine + cosine),
     )  # fmt: skip
-    view = padded.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    view = padded.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
     return ImageEnhance.Contrast(ImageEnhance.Brightness(view).enhance(light)).enhance(spread)

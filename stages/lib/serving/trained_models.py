@@ -78,12 +78,18 @@ def find_model(model: str | None, evaluation: dict[str, Any], models: tuple[str,
 
 
 def find_name(path: Path, evaluation: dict[str, Any]) -> str | None:
-    """Which of the models that were evaluated a file is, in whatever format; None where it is another one."""
+    """Which of the models that were evaluated a file is, in whatever format; None where it is another one.
+
+    It is another one, too, where a model of that name was trained anew since, perhaps on other photos.
+    """
     place, models = path.parent.resolve() / path.name, paths.MODELS.resolve()  # the file may be a link to DVC's cache
     if path.suffix in READERS:
         return evaluation.get("best") if place.parent == models / "exported" else None
-    evaluated = isinstance(evaluation.get(path.stem), dict)  # and no other entry, such as views
-    return path.stem if evaluated and place == models / path.name else None
+    scores = evaluation.get(path.stem)
+    if not isinstance(scores, dict) or place != models / path.name:  # another entry, such as views, is none
+        return None
+    evaluated = scores.get("sha256")  # which evaluations by earlier versions lack
+    return path.stem if evaluated is None or not path.exists() or hash_file(path) == evaluated else None
 
 
 def find_threshold(name: str | None, evaluation: dict[str, Any]) -> Threshold | None:
@@ -149,8 +155,7 @@ def find_export(path: Path, evaluation: dict[str, Any], turned_away: float) -> T
 
     Its hash tells that it was made from that very file, and it has evaluate's thresholds and views.
     """
-    is_best = path.suffix not in READERS and find_name(path, evaluation) == evaluation.get("best", "")
-    if not is_best or (path.exists() and hash_file(path) != evaluation.get("best_sha256")):
+    if path.suffix in READERS or find_name(path, evaluation) != evaluation.get("best", ""):
         return None
     try:
         exported = load_model(paths.EXPORTED / FORMATS["onnx"].file, evaluation, turned_away)
