@@ -116,6 +116,20 @@ def test_tensorflow_is_imported_by_the_first_who_asks_for_it_and_only_then(tmp_p
     assert (done.stdout, done.stderr) == ("False tensorflow 3\n", "")
 
 
+@pytest.mark.parametrize("first", ["keras", "tensorflow"])
+def test_charts_and_scikit_learn_are_not_loaded_with_keras_and_can_be_later(tmp_path, first):
+    """They would take a second of each stage's."""
+    script = f"""
+        import sys
+        import stages
+        import {first}, keras
+        print([name for name in ("matplotlib", "sklearn") if name in sys.modules])
+        import matplotlib.pyplot, sklearn.linear_model
+        print(keras.ops.convert_to_numpy(keras.ops.ones(1)))
+    """
+    assert run_python(script, tmp_path).stdout == "[]\n[1.]\n"
+
+
 def test_two_threads_that_are_hushed_at_once_and_a_child_that_lives_on_hold_nobody_up(tmp_path):
     done = run_python(
         """

@@ -15,6 +15,8 @@ from typing import Any
 # how C++ begins a line that says nothing went wrong: Abseil (TensorFlow, XLA, CUDA), then TensorFlow Lite
 CHATTER = r"(WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:|INFO: )"
 LAST_WORDS = 2.0  # seconds that they may take
+# what Keras imports where it finds it, for charts and wrappers that nobody uses here: 1.1 of 3.5 seconds
+NOT_NEEDED = ("matplotlib", "sklearn")
 SIEVE = """
 import re, sys
 for line in sys.stdin.buffer:
@@ -70,24 +72,37 @@ def _start_sieve() -> tuple[int, subprocess.Popen[bytes]]:
         raise
 
 
-class _TensorFlowFinder(importlib.abc.MetaPathFinder):
-    """Finds TensorFlow as others do, and has it imported `hushed`."""
+@contextlib.contextmanager
+def _without(*packages: str) -> Iterator[None]:
+    """Within the block, ``packages`` that are not imported yet are as if they were not installed."""
+    hidden = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import of it fail
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]
 
-    _asks = False
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow and Keras as others do, and has them imported `hushed` and without `NOT_NEEDED`."""
+
+    def __init__(self) -> None:
+        self._asking: set[str] = set()  # the others, and not this one again
 
     def find_spec(self, name: str, *_: Any) -> importlib.machinery.ModuleSpec | None:
-        if name != "tensorflow" or self._asks:
+        if name not in ("keras", "tensorflow") or name in self._asking:
             return None
-        self._asks = True  # the others, and not itself again
+        self._asking.add(name)
         try:
             spec = importlib.util.find_spec(name)
         finally:
-            self._asks = False
+            self._asking.remove(name)
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
 
             def run_hushed(module: ModuleType) -> None:
-                with hushed():
+                with hushed(), _without(*NOT_NEEDED):
                     run(module)
 
             spec.loader.exec_module = run_hushed  # type: ignore[method-assign]
@@ -97,4 +112,4 @@ class _TensorFlowFinder(importlib.abc.MetaPathFinder):
 def hush_tensorflow() -> None:
     """Hush the import of TensorFlow, whenever it comes: libraries that it loads speak before they read a level."""
     if "tensorflow" not in sys.modules:
-        sys.meta_path.insert(0, _TensorFlowFinder())
+        sys.meta_path.insert(0, _Finder())

@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import tensorflow as tf
-from sklearn.utils.class_weight import compute_sample_weight
 
 from stages.lib.core.arrays import Rows
 from stages.lib.core.params import Training
@@ -76,8 +75,11 @@ def training_batches(
     )
     smoothing = np.float32(settings.label_smoothing)
     targets = np.eye(classes, dtype=np.float32) * (1 - smoothing) + smoothing / classes
-    weighted = settings.class_balance == "weights"
-    weights = compute_sample_weight("balanced", labels).astype(np.float32) if weighted else None
+    weights = None
+    if settings.class_balance == "weights":
+        from sklearn.utils.class_weight import compute_sample_weight  # here, as it takes a second to load
+
+        weights = compute_sample_weight("balanced", labels).astype(np.float32)
     orders = tf.data.Dataset.from_tensor_slices(order).batch(settings.batch_size)
     return _batches(inputs, labels, targets, orders, weights)
 
