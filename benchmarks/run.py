@@ -132,7 +132,7 @@ def main() -> None:
             "comparison": lambda: compare(measured),
             "answers": lambda: parts.measure_answers(whole_run("sample")[0], times),
             "predict": lambda: parts.measure_predict(whole_run("sample")[0], photos, times),
-            "growth": lambda: parts.measure_growth(photos, arguments.growth, arguments.every, {}),
+            "growth": lambda: parts.measure_growth(photos, arguments.growth, arguments.every),
         }
         for part in PARTS:
             if part in arguments.only:

@@ -9,8 +9,8 @@ from stages.lib.core import quiet
 
 # TensorFlow, XLA, MLIR and CUDA log to stderr from C++; what goes wrong comes through as an exception of Python's
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# NumPy's and SciPy's products here are small: a logistic regression takes 0.06 s so, and 0.9 s with two threads, which
-# wait for each other most of the time
+# a logistic regression of 609 photos takes 0.06 s so, and 0.9 with two threads, which wait for each other most of the
+# time; of 9,000 photos and 115 breeds 0.8 and 3.4
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # nothing is sent to anybody: onnxruntime from 1.29 on, and Ray, each ask once in every process
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

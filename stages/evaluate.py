@@ -64,7 +64,7 @@ def read_costs(families: dict[str, tuple[str, ...]], scores: dict[str, dict[str,
 
 
 def compare_data_sizes(seed: int) -> dict[str, Any]:
-    """What more training photos are worth, by the trainings of the stage data_size."""
+    """What more training photos are worth, by the probes of the stage data_size."""
     right = np.load(paths.DATA_SIZE / "right.npy", allow_pickle=False)
     val_breeds = read_csv(paths.DATA_SIZE / "val.csv")["breed"].tolist()
     breeds = sorted(set(val_breeds))

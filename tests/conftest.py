@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # by what they take, so that the two processes end at about the same time
 LONGEST = [
     f"test_{name}.py"
-    for name in ("pipeline", "export", "tune", "training", "backbones", "checkpoints", "data_size", "efficientnet_lite")
+    for name in ("pipeline", "export", "tune", "training", "backbones", "checkpoints", "efficientnet_lite")
 ]
 
 

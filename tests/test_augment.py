@@ -153,8 +153,8 @@ def test_a_quarter_turn_and_a_zoom_show_what_they_say(draw_photo):
     quarter = photo.transpose(Image.Transpose.ROTATE_270)
     assert np.abs(np.asarray(turned).astype(int) - np.asarray(quarter)).max() <= 1
     nearer = random_view(photo, Always(angle=0.5, scale=1), 0, 0.5, flip=False, brightness=0, contrast=0)
-    middle = photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, (SIDE / 6, SIDE / 6, SIDE * 5 / 6, SIDE * 5 / 6))
-    assert np.abs(np.asarray(nearer).astype(int) - np.asarray(middle)).mean() < 2  # two kinds of bicubic
+    middle = photo.resize((SIDE, SIDE), Image.Resampling.BILINEAR, (SIDE / 6, SIDE / 6, SIDE * 5 / 6, SIDE * 5 / 6))
+    assert np.abs(np.asarray(nearer).astype(int) - np.asarray(middle)).mean() < 2  # two kinds of bilinear
 
 
 def test_brightness_and_contrast_stay_within_what_they_say():

@@ -179,6 +179,15 @@ def test_batch_norm_is_folded_where_nothing_else_takes_what_the_convolution_give
     assert count_batch_norms(folded) == int(used_twice or activation == "relu")
 
 
+def test_batch_norm_stays_where_what_comes_before_it_is_given_out_or_it_comes_twice():
+    photo = keras.Input((8, 8, 3))
+    convolved = keras.layers.Conv2D(4, 3)(photo)
+    given_out = fold_batch_norm(keras.Model(photo, [convolved, keras.layers.BatchNormalization()(convolved)]))
+    twice = keras.layers.BatchNormalization()
+    again = fold_batch_norm(keras.Model(photo, twice(keras.layers.Conv2D(4, 1)(twice(convolved)))))
+    assert [count_batch_norms(given_out), count_batch_norms(again)] == [1, 1]
+
+
 @pytest.mark.parametrize("name", slow_but(NETWORKS, QUICK))
 def test_a_backbone_is_cached_trained_for_a_step_saved_and_read_back_to_the_bit(name, photos, tmp_path):
     files = [tmp_path / f"{number}.png" for number in range(len(photos))]

@@ -50,7 +50,7 @@ def answered(tmp_path_factory) -> tuple[Repository, list]:
     (repository.root / "params.yaml").write_text(params)
     repository.dvc("repro", "transfer@EfficientNetLite2-plain")
     assert [file.stem for file in repository.root.glob("models/*.keras")] == ["EfficientNetLite2_transfer_plain"]
-    photo = next(Path(PHOTOGRAPHS, "Samoyed").resolve().iterdir())
+    photo = min(Path(PHOTOGRAPHS, "Samoyed").resolve().glob("*.jpg"))
     asked = ("-m", "stages.predict", str(photo), "--model", "EfficientNetLite2_transfer_plain", "--json")
     return repository, json.loads(repository.python(*asked).stdout)
 

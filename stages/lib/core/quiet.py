@@ -74,7 +74,7 @@ def _start_sieve() -> tuple[int, subprocess.Popen[bytes]]:
 
 @contextlib.contextmanager
 def _without(*packages: str) -> Iterator[None]:
-    """Within the block, ``packages`` that are not imported yet are as if they were not installed."""
+    """Within the block, ``packages`` that are not imported yet are as if they were not installed, for all threads."""
     hidden = [package for package in packages if package not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import of it fail
     try:

@@ -7,6 +7,7 @@ pass through the process that asks for them, but for the one shard that it is re
 
 import contextlib
 import functools
+import math
 import os
 import pickle
 import traceback
@@ -177,10 +178,11 @@ def _in_order(parts: list[list[Path]], senders: Sequence[_Sender]) -> Iterator[l
         ) from None
     finally:
         if sent and ray.is_initialized():  # or what follows would start a cluster
-            for part in sent:
-                ray.cancel(part)
-            # so that nobody writes any more to a folder that is removed next
-            ray.wait(list(sent), num_returns=len(sent), timeout=ENDS_WITHIN)
+            with contextlib.suppress(ray.exceptions.RayError):  # of a cluster that is lost, which was told above
+                for part in sent:
+                    ray.cancel(part)
+                # so that nobody writes any more to a folder that is removed next
+                ray.wait(list(sent), num_returns=len(sent), timeout=ENDS_WITHIN)
 
 
 class RayEngine:
@@ -216,7 +218,7 @@ class RayEngine:
         job = ray.put(cloudpickle.dumps((model, work)))
         # so little that all have room on the last node that is left
         actor = ray.remote(
-            num_cpus=round(min(nodes.values()) / len(nodes), 4), max_restarts=-1, max_task_retries=RETRIES
+            num_cpus=math.floor(1e4 * min(nodes.values()) / len(nodes)) / 1e4, max_restarts=-1, max_task_retries=RETRIES
         )(_Asker)
         askers = [
             actor.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True)).remote(

@@ -19,11 +19,11 @@ def p_of_gain(gains: np.ndarray, seed: int) -> float:
     """The p value of a mean gain that is not 0, two-sided, by flipping the signs of the photos' gains.
 
     Fisher's randomisation test for pairs (The design of experiments, 1935, section 21). Where each gain is -1, 0 or 1,
-    this is McNemar's test; here they are means of several trainings. Exact for up to 13 photos, else by drawing
+    this is McNemar's test; here they are means over several draws. Exact for up to 13 photos, else by drawing
     `RESAMPLES` times.
 
     Args:
-        gains: (photos,) in [-1, 1]: the share of trainings that got the photo right with more training photos, less
+        gains: (photos,) in [-1, 1]: the share of draws whose probe got the photo right with more training photos, less
             that with fewer.
         seed: of the draws.
     """
@@ -43,7 +43,7 @@ def compare_sizes(
     A breed's gain is that of all breeds' photos together: what its own do alone is not measured.
 
     Args:
-        right: bool (repeats, sizes, val photos): whether a head is right about a photo; the last two sizes are half of
+        right: bool (repeats, sizes, val photos): whether a probe is right about a photo; the last two sizes are half of
             the training photos and all.
         labels: int (val photos,), places in ``breeds``.
         breeds: their names.
