@@ -4,7 +4,7 @@ Reads   the folder that `data.source` names, one sub-folder a breed
 Makes   data/prepared/{train,val,test}/<breed>/<photo>.png, with manifest.csv and refused.csv beside them,
         metrics/prepare.json, plots/class_balance.csv
 Alone   python -m stages.prepare
-Cost    12 s for 936 photographs at 260 px on 2 cores; `compute` in params.yaml spreads it over several machines
+Cost    5 s for 936 photographs at 260 px on 2 cores; `compute` in params.yaml spreads it over several machines
 
 Where too much of a breed is refused, nothing is made; which files and why then stands in
 data/prepared.partial/refused.csv.
