@@ -11,6 +11,7 @@ import numpy as np
 
 from stages.lib.core import paths
 from stages.lib.core.classifier import PROBABILITIES
+from stages.lib.datasets.pictures import find_pictures
 from stages.lib.inference.predictions import predict_pictures
 from stages.lib.networks.model_files import load_classifier
 
@@ -18,10 +19,10 @@ from stages.lib.networks.model_files import load_classifier
 def main() -> None:
     """Ask, and print the share of right answers, 0 to 1, as JSON on the last line."""
     classifier = load_classifier(Path(sys.argv[1]))
-    files = [file for file in sorted((paths.PREPARED / "test").glob("*/*")) if file.is_file()]
+    files, breeds = find_pictures(paths.PREPARED / "test")
     probabilities = predict_pictures(classifier.network, files, "test")[PROBABILITIES]
     named = np.array(classifier.breeds)[probabilities.argmax(axis=1)]
-    print(json.dumps(float(np.mean(named == [file.parent.name for file in files]))))
+    print(json.dumps(float(np.mean(named == breeds))))
 
 
 if __name__ == "__main__":

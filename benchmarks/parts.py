@@ -128,7 +128,8 @@ def measure_peer(photos: Path, weights: Path, seeds: list[int]) -> Iterator[Row]
         yield "peer", training, "s", table["seconds"].median()
         yield "peer", training, "epochs", table["epochs"].median()
         yield "peer", training, "accuracy on test, mean", table["accuracy"].mean()
-        yield "peer", training, "accuracy on test, standard deviation", table["accuracy"].std(ddof=0)
+        if len(table) > 1:
+            yield "peer", training, "accuracy on test, standard deviation", table["accuracy"].std(ddof=1)
     yield "peer", "total", "s", np.median([sum(training["seconds"] for training in run.values()) for run in runs])
 
 

@@ -605,7 +605,7 @@ def test_a_photo_on_the_page_is_small_and_the_same_each_time(draw_photo):
     found = embed_photo(photo)
     content = base64.b64decode(found.removeprefix("data:image/jpeg;base64,"))
     with Image.open(io.BytesIO(content)) as small:
-        assert small.size == (224, 112)
+        assert small.size == (192, 96)
     assert embed_photo(photo) == found
     assert len(found) < 40_000
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-THUMBNAIL, SMALL = 224, 96  # pixels a side, at most; of three in the place of one
+THUMBNAIL, SMALL = 192, 96  # pixels a side, at most; of three in the place of one
 QUALITY = 80  # of JPEG
 OPACITY = 0.5  # of the heat over the photo
 

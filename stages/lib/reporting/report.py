@@ -15,7 +15,7 @@ from stages.lib.core.params import Params, Section
 from stages.lib.core.prose import templates
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "scipy", "statsmodels", "cleanlab", "pillow", "dvc")
-WITHOUT_EFFECT = {"compute", "export"}  # on what the page tells, which would be another one for each engine
+WITHOUT_EFFECT = {"compute", "export"}  # on what the page tells: with compute, it would be another one for each engine
 
 
 def list_params(section: Section, prefix: str = "") -> list[tuple[str, Any]]:
