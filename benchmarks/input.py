@@ -20,7 +20,7 @@ from stages.lib.core import paths
 from stages.lib.core.arrays import Rows
 from stages.lib.core.params import Training, load_params
 from stages.lib.datasets.batches import training_batches
-from stages.lib.datasets.features import read_features
+from stages.lib.datasets.features import read_rows
 from stages.lib.datasets.pictures import decode_pictures, find_pictures, picture_batches
 
 STEPS = 100
@@ -43,7 +43,7 @@ def main() -> None:
     """Measure, and print JSON on the last line."""
     params = load_params()
     name = params.main_backbone
-    features = paths.FEATURES / name / "augmented"
+    features, activations = paths.FEATURES / name / "augmented", paths.ACTIVATIONS / name / "views"
     files, _ = find_pictures(paths.PREPARED / "train", paths.AUGMENTED / "augmented")
     with tempfile.TemporaryDirectory() as folder:
         decoded = Path(folder) / "train.npy"
@@ -54,8 +54,8 @@ def main() -> None:
             "features": rate(picture_batches(files, 32, params.backbones[name].image_size)),
             "train_scratch, decoding": decoding,
             "train_scratch": rate(training_input(Rows(decoded), params.train_scratch)),
-            "transfer": rate(training_input(read_features(features, "train")[0], params.transfer)),
-            "finetune": rate(training_input(read_features(paths.ACTIVATIONS / name, "train")[0], params.finetune)),
+            "transfer": rate(training_input(read_rows("train", features)[0], params.transfer)),
+            "finetune": rate(training_input(read_rows("train", activations)[0], params.finetune)),
         }
     print(json.dumps(rates))
 

@@ -92,9 +92,10 @@ def measure_default(clone: Clone, stages: pd.DataFrame) -> Iterator[Row]:
     """What `Clone.dvc` gave of a whole run in ``clone``, and pictures a second while it computed."""
     yield from rows_of("default", stages)
     for costs in (paths.FEATURE_COSTS, paths.TRAINING_COSTS):
-        for file in sorted((clone.folder / costs).glob("*.json")):
+        for file in sorted((clone.folder / costs).rglob("*.json")):
             measured = json.loads(file.read_text(encoding="utf-8"))
-            yield "default, while it computes", file.stem, "pictures/s", measured["pictures_per_second"]
+            what = file.relative_to(clone.folder / costs).with_suffix("").as_posix()
+            yield "default, while it computes", what, "pictures/s", measured["pictures_per_second"]
 
 
 def measure_input(clone: Clone) -> Iterator[Row]:

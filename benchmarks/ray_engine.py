@@ -5,8 +5,8 @@ Run     python -m benchmarks.ray_engine --photos FOLDER [--times 1 4 16] [--stag
 
 A node has one processor, and is held to it. The cluster runs already when a stage starts, on a head without processors,
 where the stage itself is: so what a node takes and what the stage takes are told apart. Results are compared, byte by
-byte, with those of the engine local, which has all processors. features runs EfficientNet-Lite0 over the photos and one
-view of each, predict the same network with a head that nobody trained over the photos as they are.
+byte, with those of the engine local, which has all processors. features runs EfficientNet-Lite0 over the photos,
+predict the same network with a head that nobody trained over the photos as they are.
 
 Where others use the processors, seconds by the clock tell little; the processors' seconds do, as good as ever. Of two
 or more numbers of photos, a line through the nodes' seconds tells what the photos take, and what is left for none,
@@ -51,7 +51,7 @@ NETWORK = "EfficientNetLite0"
 BACKBONE = bundled(NETWORK, 128, 4)
 MODEL = "untrained.keras"
 OPTIONS = {
-    "features": [NETWORK],
+    "features": [NETWORK, "photos"],
     "predict": ["photos", "--json", "--model", MODEL],
     "sources.efficientnet_lite_weights": [NETWORK],
 }
@@ -223,7 +223,7 @@ def main() -> None:
             (folder / "stages").symlink_to(ROOT / "stages")
             write_copies(photos, folder / "photos", times)
             set_engine(folder, "local", "auto")
-            for needed in ("sources.efficientnet_lite_weights", "prepare", "augment"):
+            for needed in ("sources.efficientnet_lite_weights", "prepare"):
                 run_stage(folder, needed, {})
             write_model(folder, list(photos))
             found = []

@@ -1,7 +1,6 @@
 """Fit a linear probe on an eighth, a quarter, half and all of the training photos: would more of them help?
 
-Reads   data/features/<main_backbone>/plain, which row shows which photo from the names in data/prepared/{train,val}
-        and data/augmented/plain; data/prepared/manifest.csv has to list them
+Reads   data/features/<main_backbone>/plain
 Makes   plots/data_size.csv: for each draw of photos and each size the accuracy on val and each breed's recall;
         data/data_size: which photos of val each probe got right, which evaluate tests
 Alone   python -m stages.data_size

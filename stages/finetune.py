@@ -18,7 +18,7 @@ from stages.lib.core.errors import run
 from stages.lib.core.models import finetune_model, parse_choices, transfer_model
 from stages.lib.core.params import load_params
 from stages.lib.datasets.batches import training_batches, validation_batches
-from stages.lib.datasets.features import read_features
+from stages.lib.datasets.features import read_rows
 from stages.lib.networks.classifiers import HEAD
 from stages.lib.networks.graphs import in_precision, only, replace_probabilities
 from stages.lib.networks.model_files import load_classifier
@@ -48,15 +48,16 @@ def main() -> None:
     set_seed(params.seed)
     policy = set_precision(params.precision)
 
-    activations, breeds = read_features(paths.ACTIVATIONS / backbone, "train")
-    val_activations, val_breeds = read_features(paths.ACTIVATIONS / backbone, "val")
+    folders = [paths.ACTIVATIONS / backbone / pictures for pictures in ("photos", "views")]
+    (activations, shown), (val_activations, val_shown) = (read_rows(split, *folders) for split in ("train", "val"))
     transferred = load_classifier(paths.MODELS / f"{transfer_model(backbone, 'augmented')}.keras")
     names = transferred.breeds
-    with all_devices(settings.batch_size, len(val_breeds)):
+    labels, val_labels = (encode(table["breed"], names) for table in (shown, val_shown))
+    with all_devices(settings.batch_size, len(val_labels)):
         model = in_precision(only(transferred.network, PROBABILITIES), policy, {f"{HEAD}dropout": settings.dropout})
         top = split_for_training(model, params.backbones[backbone].finetune_layers)
-        training = training_batches(activations, encode(breeds, names), len(names), settings, params.seed)
-        validation = validation_batches(val_activations, encode(val_breeds, names), len(names), settings.batch_size)
+        training = training_batches(activations, labels, len(names), settings, params.seed)
+        validation = validation_batches(val_activations, val_labels, len(names), settings.batch_size)
         trained = train(top, training, validation, settings, what=name)
     network = replace_probabilities(transferred.network, in_precision(model, "float32"))
     write_results(name, transferred._replace(network=network), trained, policy)

@@ -1,7 +1,6 @@
 """Look for photos of train and val that may be in the wrong folder; test stays closed.
 
-Reads   data/features/<main_backbone>/plain, which row shows which photo from the names in data/prepared/{train,val}
-        and data/augmented/plain, and from data/prepared/manifest.csv which photos are near duplicates
+Reads   data/features/<main_backbone>/plain
 Makes   plots/suspicious_labels.csv: the photos to look at, most suspicious first; metrics/label_errors.json: of how
         many photos, and whether every breed had enough of them to tell
 Alone   python -m stages.label_errors

@@ -1,7 +1,6 @@
 """Would it notice a breed that it does not know? Leave each breed out in turn, and ask about its photos.
 
-Reads   data/features/<backbone>/plain, which row shows which photo from the names in data/prepared/{train,val} and
-        data/augmented/plain, and from data/prepared/manifest.csv which photos are near duplicates; test stays closed
+Reads   data/features/<backbone>/plain; test stays closed
 Makes   plots/leave_breeds_out/<backbone>.csv: of each breed, what share of its photos would be turned away, and for
         which breed they would pass; metrics/leave_breeds_out/<backbone>.json: the mean over the breeds
 Alone   python -m stages.leave_breeds_out VGG16, or another of `backbones`

@@ -2,8 +2,7 @@
 
 Reads   data/prepared/{val,test}, data/prepared_unknown, models/<model>.keras of a family: the two from scratch, or the
         three on a backbone, which share their frozen layers and so are asked together; of a backbone
-        data/features/<backbone>/plain, which row shows which photo from the names in data/prepared/train and
-        data/augmented/plain, and data/prepared/manifest.csv
+        data/features/<backbone>/plain
 Makes   data/predictions/<family>: probabilities, averaged over `evaluate.views` views of a photo, how familiar it is,
         on a backbone which training photos are most like it, and each model's breeds, known photos' familiarity,
         parameters, size and hash; metrics/costs/predictions/<family>.json: milliseconds a photo

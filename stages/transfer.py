@@ -1,8 +1,6 @@
 """Train a head on the pooled features of a frozen backbone, without or with augmentation.
 
-Reads   data/features/<backbone>/<variant>, which row shows which photo from the names in data/prepared/{train,val} and
-        data/augmented/<variant>, and from data/prepared/manifest.csv which photos are near duplicates;
-        data/features/<backbone>/backbone.keras
+Reads   data/features/<backbone>/<variant>, data/features/<backbone>/backbone.keras
 Makes   of the model <backbone>_transfer_<variant> models/<model>.keras (backbone and head; photo in, probabilities and
         familiarity out), plots/history/<model>.csv, metrics/<model>.json, metrics/costs/training/<model>.json
 Alone   python -m stages.transfer VGG16 plain, or another of `backbones`, or augmented
@@ -16,7 +14,7 @@ from stages.lib.core.errors import run
 from stages.lib.core.models import VARIANTS, parse_choices, transfer_model
 from stages.lib.core.params import load_params
 from stages.lib.datasets.batches import training_batches, validation_batches
-from stages.lib.datasets.features import read_features, read_photos
+from stages.lib.datasets.features import read_photos, read_rows
 from stages.lib.familiarity.conformal import keep_scores
 from stages.lib.familiarity.leave_out import Photos, score_known
 from stages.lib.familiarity.scores import breed_means
@@ -37,15 +35,15 @@ def main() -> None:
     policy = set_precision(params.precision)
 
     folder = paths.FEATURES / backbone
-    features, breeds = read_features(folder / variant, "train")
-    val_features, val_breeds = read_features(folder / variant, "val")
-    names = sorted(set(breeds))
+    (features, shown), (val_features, val_shown) = (read_rows(split, folder / variant) for split in ("train", "val"))
+    names = sorted(set(shown["breed"]))
+    labels, val_labels = (encode(table["breed"], names) for table in (shown, val_shown))
 
     name = transfer_model(backbone, variant)
-    with all_devices(settings.batch_size, len(val_breeds)):
+    with all_devices(settings.batch_size, len(val_labels)):
         head = head_network(features.shape[1], len(names), settings.dense_units, settings.dropout)
-        training = training_batches(features, encode(breeds, names), len(names), settings, params.seed)
-        validation = validation_batches(val_features, encode(val_breeds, names), len(names), settings.batch_size)
+        training = training_batches(features, labels, len(names), settings, params.seed)
+        validation = validation_batches(val_features, val_labels, len(names), settings.batch_size)
         trained = train(head, training, validation, settings, what=name)
 
     read = (read_photos(backbone, variant, split) for split in ("train", "val"))

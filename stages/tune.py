@@ -1,7 +1,6 @@
 """Look for better settings than those of params.yaml, by cross-validation on train and val together, never on test.
 
-Reads   data/features/<main_backbone>/<variant>, and which picture is which from data/prepared/{train,val},
-        data/prepared/manifest.csv and data/augmented/<variant>
+Reads   data/features/<main_backbone>/<variant>
 Makes   tuning/transfer_<variant>.csv or the file that --csv names, a row a trial; tuning/optuna.db, from which the same
         command goes on where it was stopped
 Run     python -m stages.tune transfer [--trials 40] [--folds 5] [--variant plain] [--timeout SECONDS] [--csv FILE]

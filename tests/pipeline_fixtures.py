@@ -9,9 +9,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -236,3 +238,16 @@ def record_params(read: set[str]) -> None:
 
     Section.__getattribute__ = get
     Params.model_validate = validate_unseen
+
+
+def write_shown(
+    folder: Path, split: str, photos: Iterable[str], groups: Iterable[int] | None = None, views: Iterable[str] = ()
+) -> None:
+    """Write what the rows of an array of features show: ``photos``, then views of those in ``views``."""
+    photos = list(photos)
+    group = dict(zip(photos, range(len(photos)) if groups is None else groups, strict=True))
+    rows = [
+        (photo, photo.split("/")[0], group[photo], view) for view, each in enumerate((photos, views)) for photo in each
+    ]
+    table = pd.DataFrame(rows, columns=["photo", "breed", "group", "view"])
+    table.astype({"view": bool}).to_csv(folder / f"{split}.csv", index=False)

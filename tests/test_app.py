@@ -22,18 +22,17 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import PIL
 import pytest
 from keras import layers
 from PIL import Image
+from pipeline_fixtures import write_shown
 
 from stages import app, predict
 from stages.lib.core.arrays import write_rows
 from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.shrinking import shrink
-from stages.lib.datasets.features import write_breeds
 from stages.lib.images.photos import read_photo, to_square
 from stages.lib.inference.nearest import Alike, TrainingPhotos
 from stages.lib.networks.classifiers import familiar_features, pool, with_familiarity
@@ -655,15 +654,11 @@ def on_a_backbone(folder, tmp_path_factory):
     for photo, colour in colours.items():
         (root / "data/prepared/train" / photo).parent.mkdir(parents=True)
         paint(root / f"data/prepared/train/{photo}.png", colour, (PREPARED_SIDE, PREPARED_SIDE))
-    listed = pd.DataFrame({"file": list(colours), "split": "train", "group": range(len(colours))})
-    listed.to_csv(root / "data/prepared/manifest.csv", index=False)
-    (root / "data/augmented/plain").mkdir(parents=True)
-    (root / "data/augmented/plain/views.csv").write_text("view,photo,copy\n")
     features = root / "data/features/VGG16/plain"
     features.mkdir(parents=True)
     with write_rows(features / "train.npy", (len(colours), 3), np.float32) as append:
         append(np.array(list(colours.values()), np.float32))
-    write_breeds(BREEDS, features, "train")
+    write_shown(features, "train", colours)
     return root
 
 

@@ -25,24 +25,18 @@ def test_what_was_appended_is_the_array_that_numpy_reads(tmp_path, dtype):
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
 
 
-@given(st.lists(st.integers(0, 9), max_size=12))
-def test_rows_are_those_of_the_array_in_any_order(tmp_path_factory, indices):
-    path = tmp_path_factory.mktemp("rows") / "a.npy"
+@given(st.lists(st.integers(-10, 9), max_size=12), st.lists(st.integers(0, 10), max_size=3))
+def test_rows_are_those_of_the_arrays_one_after_the_other_in_any_order(tmp_path_factory, indices, cuts):
+    folder = tmp_path_factory.mktemp("rows")
     whole = np.random.default_rng(1).random((10, 4))
-    np.save(path, whole)
-    rows = Rows(path)
+    paths = []
+    for part in np.split(whole, sorted(cuts)):  # some of them empty
+        paths.append(folder / f"{len(paths)}.npy")
+        np.save(paths[-1], part)
+    rows = Rows(*paths)
     assert (rows.shape, rows.dtype, len(rows)) == (whole.shape, whole.dtype, 10)
     np.testing.assert_array_equal(rows[np.array(indices, int)], whole[np.array(indices, int)])
-
-
-def test_some_rows_and_some_of_these_are_those_of_the_array(tmp_path):
-    whole = np.random.default_rng(1).random((10, 4))
-    np.save(tmp_path / "a.npy", whole)
-    some = Rows(tmp_path / "a.npy").only(np.array([9, 2, 2, 5]))
-    assert (some.shape, some.dtype, len(some)) == ((4, 4), whole.dtype, 4)
-    np.testing.assert_array_equal(some[:], whole[[9, 2, 2, 5]])
-    np.testing.assert_array_equal(some[np.array([3, 0])], whole[[5, 9]])
-    np.testing.assert_array_equal(some.only(np.array([0, 3]))[:], whole[[9, 5]])
+    np.testing.assert_array_equal(rows[2:7], whole[2:7])
 
 
 @pytest.mark.parametrize("count", [2, 4])

@@ -47,7 +47,7 @@ RUN_BY = [
     ((".ci/run", "-r requirements/dev.txt"), [r"pip install -r requirements/dev\.txt"]),
     ((".ci/run", "pre-commit run --all-files"), ["pre-commit run --all-files"]),
     ((".pre-commit-config.yaml", "ruff check"), ["ruff check", "ruff format", "mypy", "lint-imports"]),
-    (("tests/test_killed.py", '"repro", *targets'), ["dvc repro (features|STAGE)"]),
+    (("tests/test_killed.py", '"repro", *targets'), ["dvc repro (view_features|STAGE)"]),
     (
         ("tests/test_real_photographs.py", "EfficientNetLite2_transfer_plain"),
         [

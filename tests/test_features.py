@@ -13,7 +13,7 @@ from stages.lib.backbones.build import build_backbone, write_weights
 from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
 from stages.lib.core.encoding import encode
 from stages.lib.core.models import VARIANTS
-from stages.lib.datasets.features import read_features, read_photos
+from stages.lib.datasets.features import read_photos, read_rows
 from stages.lib.datasets.pictures import find_pictures, read_picture
 from stages.lib.familiarity.conformal import keep_scores
 from stages.lib.familiarity.leave_out import Photos, score_known
@@ -43,7 +43,7 @@ def project(tmp_path_factory, draw_photo, write_params, run_stage) -> Path:
         for split, count in PHOTOS.items():
             for number in range(count):
                 photo = f"{breed}/{split} {number}.jpg"
-                listed.append({"file": photo, "split": split, "group": 100 * place + len(listed)})
+                listed.append({"file": photo, "breed": breed, "split": split, "group": 100 * place + len(listed)})
                 picture = root / f"data/prepared/{split}/{photo}.png"
                 picture.parent.mkdir(parents=True, exist_ok=True)
                 draw_photo(100 * place + 10 * number + len(split), (PREPARED, PREPARED)).save(picture)
@@ -58,7 +58,7 @@ def project(tmp_path_factory, draw_photo, write_params, run_stage) -> Path:
     pd.DataFrame(views).head(0).to_csv(root / "data/augmented/plain/views.csv", index=False)
     keras.utils.set_random_seed(1)
     write_weights(build_backbone("VGG16", SIDE), root / "some.weights.h5")
-    assert run_stage(features.main, root, NAME) == 0
+    assert [run_stage(features.main, root, NAME, pictures) for pictures in ("photos", "views")] == [0, 0]
     assert [run_stage(transfer.main, root, NAME, variant) for variant in VARIANTS] == [0, 0]
     assert run_stage(finetune.main, root, NAME) == 0
     return root
@@ -81,9 +81,10 @@ def backbone(project) -> keras.Model:
 @pytest.mark.parametrize("split", PHOTOS)
 def test_features_are_those_of_the_pictures_at_the_networks_size(project, backbone, variant, split):
     pictures, breeds = pictures_of(project, variant, split)
-    found, of_breeds = read_features(project / f"data/features/{NAME}/{variant}", split)
+    found, shown = read_rows(split, project / f"data/features/{NAME}/{variant}")
     expected = keras.Model(backbone.inputs[0], pool(backbone.outputs[0]))(pictures.astype(np.float32), training=False)
-    assert of_breeds == breeds
+    assert shown["breed"].tolist() == breeds
+    assert shown["view"].tolist() == [split == "train" and place >= 6 for place in range(len(pictures))]
     assert (found.shape, found.dtype) == ((len(pictures), 512), np.float32)
     np.testing.assert_allclose(found[:], expected, rtol=1e-4, atol=1e-5)
     assert np.ptp(found[:], axis=0).max() > 1e-3, "all pictures have the same features, or this shows nothing"
@@ -98,10 +99,10 @@ def test_the_backbone_is_kept_as_it_was_built(project, backbone):
 
 def test_activations_are_in_the_order_of_the_pictures_and_lie_below_the_layers_that_train(project, backbone):
     pictures, breeds = pictures_of(project, "augmented", "train")
-    found, of_breeds = read_features(project / f"data/activations/{NAME}", "train")
+    found, shown = read_rows("train", *(project / f"data/activations/{NAME}/{kind}" for kind in ("photos", "views")))
     below = keras.Model(backbone.inputs[0], backbone.get_layer("block4_pool").output)
     expected = below(pictures.astype(np.float32), training=False).numpy()
-    assert of_breeds == breeds
+    assert shown["breed"].tolist() == breeds
     assert found.dtype == np.float16
     np.testing.assert_allclose(found[:], expected, rtol=2e-3, atol=1e-3 * np.abs(expected).max())
 
@@ -111,7 +112,7 @@ def test_the_model_that_transfer_joins_answers_of_photos_as_its_head_does_of_the
     model = load_classifier(project / f"models/{NAME}_transfer_{variant}.keras")
     assert (model.breeds, model.image_size, model.prepared_size) == (BREEDS, SIDE, PREPARED)
     pictures, _ = pictures_of(project, variant, "train")
-    found, _ = read_features(project / f"data/features/{NAME}/{variant}", "train")
+    found, _ = read_rows("train", project / f"data/features/{NAME}/{variant}")
     pooled = model.network.get_layer("head_pool").output
     head = keras.Model(pooled, model.network.output[PROBABILITIES])
     received = model.network.predict_on_batch(pictures)[PROBABILITIES]
@@ -169,15 +170,16 @@ def test_fine_tuning_goes_on_from_the_head_on_augmented_features(project):
 
 
 def test_what_each_stage_cost_is_told_under_its_backbones_name(project):
-    costs = json.loads((project / f"metrics/costs/features/{NAME}.json").read_text())
-    assert list(costs) == ["seconds", "pictures_per_second", "precision"]
+    for pictures in ("photos", "views"):
+        costs = json.loads((project / f"metrics/costs/features/{NAME}/{pictures}.json").read_text())
+        assert list(costs) == ["seconds", "pictures_per_second", "precision"]
     made = {file.name for file in (project / "metrics/costs/training").iterdir()}
     assert made == {f"{NAME}_{model}.json" for model in ("transfer_plain", "transfer_augmented", "finetune")}
 
 
 @pytest.mark.parametrize(
     ("main", "arguments"),
-    [(features.main, []), (transfer.main, ["plain"]), (finetune.main, []), (leave_breeds_out.main, [])],
+    [(features.main, ["photos"]), (transfer.main, ["plain"]), (finetune.main, []), (leave_breeds_out.main, [])],
 )
 def test_a_backbone_that_there_is_not_is_told_with_those_that_there_are(project, run_stage, capsys, main, arguments):
     assert run_stage(main, project, "VGG16", *arguments) == 2

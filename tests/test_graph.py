@@ -139,7 +139,13 @@ def test_a_stage_is_described_in_one_line(name):
 def test_a_stage_is_run_as_a_module_with_what_it_runs_for_as_arguments(name):
     command = STAGES[name].command.split()
     assert command[:2] == ["python", "-m"]
-    assert "-".join(command[3:]) == (SCRATCH_FAMILY if name == "predictions_scratch" else name.partition("@")[2])
+    stage, _, runs_for = name.partition("@")
+    said = {
+        "features": f"{runs_for}-photos",
+        "view_features": f"{runs_for}-views",
+        "predictions_scratch": SCRATCH_FAMILY,
+    }
+    assert "-".join(command[3:]) == said.get(stage, runs_for)
 
 
 def test_each_script_is_a_stage_and_each_stage_a_script():
@@ -178,14 +184,21 @@ def test_each_file_of_each_model_is_made_by_one_stage_however_many_backbones_the
         "plots/history/*": models,
         "metrics/costs/training/*": models,
         "metrics/costs/predictions/*": families,
-        "metrics/costs/features/*": changes["backbones"],
         "metrics/leave_breeds_out/*": changes["backbones"],
         "plots/leave_breeds_out/*": changes["backbones"],
         "data/predictions/*": families,
-        "data/features/*": changes["backbones"],
-        "data/activations/*": changes["backbones"],
     }.items():
         assert sorted(Path(out).stem for out in made if Path(out).match(place)) == sorted(names), place
+    for place in (
+        "data/features/*/plain",
+        "data/features/*/augmented",
+        "data/features/*/backbone.keras",
+        "data/activations/*/photos",
+        "data/activations/*/views",
+        "metrics/costs/features/*/photos.json",
+        "metrics/costs/features/*/views.json",
+    ):
+        assert [Path(out).parent.name for out in made if Path(out).match(place)] == [*changes["backbones"]], place
 
 
 def test_a_backbone_more_leaves_the_stages_of_the_others_as_they_are(tmp_path):
@@ -314,7 +327,9 @@ def of_each(pattern: str) -> set[str]:
 
 def of_one_backbone(name: str) -> set[str]:
     """The stages that a backbone has for itself."""
-    stages = {f"{stage}@{name}" for stage in ("features", "finetune", "leave_breeds_out", "predictions")}
+    stages = {
+        f"{stage}@{name}" for stage in ("features", "view_features", "finetune", "leave_breeds_out", "predictions")
+    }
     return stages | {f"transfer@{name}-{variant}" for variant in VARIANTS}
 
 
@@ -325,14 +340,15 @@ OF_FINETUNE = {*of_each("finetune@{}"), *of_each("predictions@{}"), *JUDGED}
 OF_TRANSFER = {*of_each("transfer@{}-plain"), *of_each("transfer@{}-augmented"), *OF_FINETUNE}
 OF_MAIN = {"data_size", "label_errors"}
 LEFT_OUT = of_each("leave_breeds_out@{}")
-OF_BREEDS = {"prepare", "augment", *SCRATCH, *of_each("features@{}"), *OF_TRANSFER, *OF_MAIN, *LEFT_OUT}
+FEATURES = {*of_each("features@{}"), *of_each("view_features@{}")}
+OF_BREEDS = {"prepare", "augment", *SCRATCH, *FEATURES, *OF_TRANSFER, *OF_MAIN, *LEFT_OUT}
 ALL = {"prepare_unknown", *OF_BREEDS}
 TRAINING = (
     "steps", "batch_size", "class_balance", "optimizer", "learning_rate", "weight_decay", "dropout", "label_smoothing",
     "validate_every", "patience",
 )  # fmt: skip
 NETWORK = ("network", "weights", "image_size")
-OF_PHOTOS = {*of_each("transfer@{}-plain"), *LEFT_OUT, *OF_MAIN}  # which look at no view
+OF_PHOTOS = {*of_each("features@{}"), *of_each("transfer@{}-plain"), *LEFT_OUT, *OF_MAIN}  # which look at no view
 RERUN = {
     "seed": OF_BREEDS,
     "data.source": OF_BREEDS,
@@ -351,7 +367,10 @@ RERUN = {
         for key in NETWORK
     },
     **{
-        f"backbones.{name}.finetune_layers": {f"features@{name}", f"finetune@{name}", f"predictions@{name}", *JUDGED}
+        f"backbones.{name}.finetune_layers": {
+            *(f"{stage}@{name}" for stage in ("features", "view_features", "finetune", "predictions")),
+            *JUDGED,
+        }
         for name in BACKBONES
     },
     "main_backbone": {*OF_MAIN, "evaluate", "report"},
@@ -364,10 +383,7 @@ RERUN = {
     "evaluate.turned_away": {*LEFT_OUT, "evaluate", "report", "export"},
     "evaluate.views": {*PREDICTIONS, *JUDGED},
     "export.parity_photos": {"convert", "export"},
-    **{
-        f"compute.{name}": {"prepare", "prepare_unknown", *of_each("features@{}"), "report"}
-        for name in ("engine", "address")
-    },
+    **{f"compute.{name}": {"prepare", "prepare_unknown", *FEATURES, "report"} for name in ("engine", "address")},
 }
 # Parts of what stages make, by what alone has an effect on them; DVC sees that the others' bytes are the same.
 FAMILIES = list_families(BACKBONES)
@@ -455,7 +471,7 @@ def test_a_changed_parameter_runs_the_stages_that_it_concerns_and_no_other(key):
 IN_PATHS = {  # of parameters in paths, as in ${data.source}: the stages whose deps or outs have other names then
     "data.source": {"prepare"},
     "data.unknown": {"prepare_unknown"},
-    **{f"backbones.{name}.weights": {f"features@{name}"} for name in BACKBONES},
+    **{f"backbones.{name}.weights": {f"features@{name}", f"view_features@{name}"} for name in BACKBONES},
     "main_backbone": OF_MAIN,
 }
 

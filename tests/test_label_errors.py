@@ -1,16 +1,15 @@
 """Labels that were swapped on purpose are found, and near duplicates do not vouch for each other."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from pipeline_fixtures import write_shown
 
 from stages import label_errors
-from stages.lib.core.errors import UserError
-from stages.lib.datasets.features import read_photos, write_breeds
+from stages.lib.datasets.features import read_photos
 from stages.lib.probes.label_errors import COLUMNS, can_be_judged, find_suspicious, out_of_fold_probabilities
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
@@ -92,20 +91,13 @@ def checkout(tmp_path):
                 rows.append({"file": f"{breed}/{number:02}.jpg", "breed": breed, "split": split, "group": len(rows)})
                 true = {("Akita", 5): 1, ("Borzoi", 7): 0}.get((breed, number), label)
                 features[split].append(generator.normal(size=8) + 5 * np.eye(8)[true])
-        rows.append({"file": "Akita/tested.jpg", "breed": "Akita", "split": "test", "group": len(rows)})
-        (tmp_path / "data/augmented/plain").mkdir(parents=True)
-        (tmp_path / "data/augmented/plain/views.csv").write_text("view,photo,copy\n")
+        groups = {row["file"]: row["group"] for row in rows}
         folder = tmp_path / "data/features/VGG16/plain"
         folder.mkdir(parents=True)
         for split, of_split in features.items():
             names = sorted(row["file"] for row in rows if row["split"] == split)
-            for name in names:
-                path = tmp_path / f"data/prepared/{split}/{name}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(b"no stage opens it")
-            write_breeds([name.split("/")[0] for name in names], folder, split)
+            write_shown(folder, split, names, [groups[name] for name in names])
             np.save(folder / f"{split}.npy", np.array(of_split, np.float32))
-        pd.DataFrame(rows).to_csv(tmp_path / "data/prepared/manifest.csv", index=False)
         return tmp_path
 
     return made
@@ -136,40 +128,21 @@ def test_the_stage_judges_no_label_where_a_breed_has_too_few_photos(checkout, wr
     }  # fmt: skip
 
 
-def test_photos_are_read_with_their_groups_and_without_views(checkout, monkeypatch):
-    monkeypatch.chdir(checkout(photos=8))
-    for view in ("Akita/00.jpg.0.jpg", "Borzoi/01.jpg.0.jpg"):
-        Path("data/augmented/augmented", view).parent.mkdir(parents=True, exist_ok=True)
-        Path("data/augmented/augmented", view).write_bytes(b"no stage opens it")
-    views = "view,photo,copy\nAkita/00.jpg.0.jpg,Akita/00.jpg.png,0\nBorzoi/01.jpg.0.jpg,Borzoi/01.jpg.png,0\n"
-    Path("data/augmented/augmented/views.csv").write_text(views)
-    of_plain = read_photos("VGG16", "plain", "train")
-    shutil.copytree("data/features/VGG16/plain", "data/features/VGG16/augmented")
+def test_photos_are_read_with_their_groups_and_without_views(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     folder = Path("data/features/VGG16/augmented")
-    write_breeds([*of_plain.breeds, "Akita", "Borzoi"], folder, "train")
-    np.save(folder / "train.npy", np.concatenate([of_plain.features, np.ones((2, 8), np.float32)]))
+    folder.mkdir(parents=True)
+    photos, rows = ["Akita/1.jpg", "Borzoi/None"], np.arange(8, dtype=np.float32).reshape(4, 2)
+    write_shown(folder, "train", photos, groups=[7, 7], views=[photos[1], photos[0]])
+    np.save(folder / "train.npy", rows)
     found = read_photos("VGG16", "augmented", "train")
-    assert found.photos == of_plain.photos == [f"{breed}/{number:02}.jpg" for breed in BREEDS for number in TRAINED]
-    np.testing.assert_array_equal(found.features, of_plain.features)
-    assert found.breeds.tolist() == of_plain.breeds.tolist() == [photo.split("/")[0] for photo in found.photos]
-    manifest = pd.read_csv("data/prepared/manifest.csv").set_index("file")["group"]
-    assert found.groups.tolist() == manifest.loc[found.photos].tolist()
-
-
-@pytest.mark.parametrize(
-    "manifest", [None, "file,breed,split,group\nAkita/00.jpg,Akita,train,0\n"], ids=["none", "old"]
-)
-def test_a_manifest_that_is_missing_or_of_other_photos_is_one_clear_line(checkout, monkeypatch, manifest):
-    """As where somebody has the model and its features, and not what prepare made."""
-    monkeypatch.chdir(checkout(photos=4))
-    Path("data/prepared/manifest.csv").unlink()
-    if manifest:
-        Path("data/prepared/manifest.csv").write_text(manifest)
-    with pytest.raises(UserError, match="run `dvc repro"):
-        read_photos("VGG16", "plain", "train")
+    assert found.photos == photos
+    assert found.breeds.tolist() == ["Akita", "Borzoi"]
+    assert found.groups.tolist() == [7, 7]
+    np.testing.assert_array_equal(found.features, rows[:2])
 
 
 def test_the_stage_without_features_tells_what_to_run_first(tmp_path, write_params, run_stage, capsys):
     write_params(tmp_path / "params.yaml", main_backbone="VGG16")
     assert run_stage(label_errors.main, tmp_path) == 1
-    assert capsys.readouterr().err == "error: data/features/VGG16/plain is not here: run `dvc repro features` first.\n"
+    assert capsys.readouterr().err == "error: data/features/VGG16/plain is not here: run `dvc repro features view_features` first.\n"

@@ -25,7 +25,7 @@ def write_family(root, family, models):
     write(root, f"metrics/costs/predictions/{family}.json", f"data/predictions/{family}/val.csv")
     (root / f"data/predictions/{family}/models.json").write_text(json.dumps({model: {} for model in models}))
     if family != "scratch":
-        write(root, f"metrics/costs/features/{family}.json", f"data/activations/{family}/train.npy")
+        write(root, f"metrics/costs/features/{family}/photos.json", f"data/activations/{family}/photos/train.npy")
         write(root, f"data/features/{family}/backbone.keras", f"data/features/{family}/plain/train.npy")
         write(root, f"metrics/leave_breeds_out/{family}.json", f"plots/leave_breeds_out/{family}.csv")
     for model in models:
@@ -50,10 +50,10 @@ def test_all_of_a_backbone_that_is_gone_is_removed_and_nothing_else(project, con
     removed = before.keys() - contents(project).keys()
     models = ["A_transfer_plain", "A_transfer_augmented", "A_finetune"]
     assert removed == {
-        *("data/activations/A/train.npy", "data/features/A/backbone.keras", "data/features/A/plain/train.npy"),
+        *("data/activations/A/photos/train.npy", "data/features/A/backbone.keras", "data/features/A/plain/train.npy"),
         *("data/predictions/A/models.json", "data/predictions/A/val.csv"),
         *("metrics/leave_breeds_out/A.json", "plots/leave_breeds_out/A.csv"),
-        *("metrics/costs/features/A.json", "metrics/costs/predictions/A.json", ".checkpoints/A_finetune-0.npz"),
+        *("metrics/costs/features/A/photos.json", "metrics/costs/predictions/A.json", ".checkpoints/A_finetune-0.npz"),
         *(file.format(model) for model in models for file in OF_A_MODEL),
     }
     assert not (project / "data/features/A").exists()
@@ -89,7 +89,7 @@ def test_what_a_killed_stage_left_half_done_costs_no_model(project, contents):
 
 def test_some_files_may_be_gone_already(project):
     (project / "models/A_finetune.keras").unlink()
-    (project / "metrics/costs/features/A.json").unlink()
+    (project / "metrics/costs/features/A/photos.json").unlink()
     for file in (project / "data/features/A").rglob("*.*"):
         file.unlink()
     assert remove_leftovers(list_families(["A-2"])) == ["A"]

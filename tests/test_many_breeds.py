@@ -41,7 +41,7 @@ from stages.lib.core.encoding import encode
 from stages.lib.core.models import list_families, list_scorers
 from stages.lib.core.outputs import write_json
 from stages.lib.core.splits import SPLITS
-from stages.lib.datasets.features import write_breeds
+from stages.lib.datasets.features import describe_photos
 from stages.lib.datasets.pictures import find_pictures, read_picture
 from stages.lib.evaluation.caveats import find_caveats
 from stages.lib.familiarity.conformal import keep_scores
@@ -147,7 +147,7 @@ def write_networks() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             with write_rows(folder / f"{split}.npy", means[split].shape, np.float32) as append:
                 append(means[split])
-            write_breeds(breeds, folder, split)
+            describe_photos(files, split).to_csv(folder / f"{split}.csv", index=False)
         if split == "train":
             colours = pd.DataFrame(means[split]).groupby(np.array(breeds)).mean().loc[BREEDS].to_numpy()
             directions = breed_means(means[split], encode(breeds, BREEDS))
@@ -164,7 +164,8 @@ def write_networks() -> None:
         history.to_csv(paths.HISTORY / f"{model}.csv", index=False)
         write_json(paths.TRAINING_COSTS / f"{model}.json", {"training_seconds": 1.0})
     for backbone in BACKBONES:
-        write_json(paths.FEATURE_COSTS / f"{backbone}.json", {"seconds": 1.0, "pictures_per_second": 100.0})
+        for pictures in ("photos", "views"):
+            write_json(paths.FEATURE_COSTS / backbone / f"{pictures}.json", {"seconds": 1.0})
     photos = [180, 360, 600, 1080]
     right = generator.random((3, 4, len(breeds))) < np.array([[0.3], [0.4], [0.5], [0.6]])
     paths.DATA_SIZE.mkdir()

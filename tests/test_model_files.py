@@ -9,12 +9,13 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from pipeline_fixtures import write_shown
 from small_classifiers import KNOWN, small_classifier
 
 from stages.lib.backbones.build import build_backbone, write_weights
 from stages.lib.core.classifier import Classifier
 from stages.lib.core.errors import UserError
-from stages.lib.datasets.features import read_features, write_breeds
+from stages.lib.datasets.features import read_rows
 from stages.lib.networks.classifiers import head_network, join, scratch_network
 from stages.lib.networks.graphs import in_precision
 from stages.lib.networks.model_files import load_classifier, load_network, save_classifier, save_network
@@ -199,9 +200,9 @@ def test_code_in_a_model_is_not_run(tmp_path, complaint):
 
 def test_features_with_pickled_objects_in_them_are_not_opened(tmp_path):
     np.save(tmp_path / "train.npy", np.array([{"an": "object"}]), allow_pickle=True)
-    write_breeds(["Cairn"], tmp_path, "train")
+    write_shown(tmp_path, "train", ["Cairn/1.jpg"])
     with pytest.raises(ValueError, match="Array can't be memory-mapped: Python objects in dtype"):
-        read_features(tmp_path, "train")
+        read_rows("train", tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -157,7 +157,7 @@ def test_all_three_give_the_same_bytes_on_a_cluster(
         said[engine] = capsys.readouterr().out
         assert run_stage(augment.main, root) == 0
         keras.backend.clear_session()  # Keras numbers networks, from 0 in a process of their own
-        assert run_stage(features.main, root, NAME) == 0
+        assert [run_stage(features.main, root, NAME, pictures) for pictures in ("photos", "views")] == [0, 0]
         made[engine] = {
             place: contents(root / place)
             for place in (
@@ -169,7 +169,8 @@ def test_all_three_give_the_same_bytes_on_a_cluster(
                 "plots",
             )
         }
-        made[engine]["metrics"].pop(f"costs/features/{NAME}.json")
+        for pictures in ("photos", "views"):
+            made[engine]["metrics"].pop(f"costs/features/{NAME}/{pictures}.json")
         assert list(root.rglob("*.partial")) == []
 
         keras.utils.set_random_seed(2)

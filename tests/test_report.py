@@ -127,7 +127,7 @@ def report_content(families=FAMILIES, best=BEST) -> dict:
         "test_hash": "abc",
         "scores": dict.fromkeys(models, scores),
         "costs": dict.fromkeys(models, costs),
-        "prepared": {name: {"seconds": 100.0, "pictures_per_second": 31.4} for name in list(families)[1:]},
+        "prepared": {name: {"photos": {"seconds": 20.0}, "views": {"seconds": 80.0}} for name in list(families)[1:]},
         "comparisons": comparisons.to_dict("records"),
         "breeds": classification_report(actual, probabilities.argmax(axis=1), breeds).to_dict("records"),
         "charts": dict.fromkeys(sections.CHARTS, "data:,"),
@@ -214,8 +214,8 @@ def test_report_says_what_each_model_costs_and_what_it_takes_to_try_a_backbone(t
     head, *rows = rows_below(page, "What does it take to try a backbone?")
     assert [len(row) for row in rows] == [len(head)] * 2
     assert rows == [
-        ["VGG16", "100.0", "31.4", "2.0", "3.0", "4.0", "109.0"],
-        ["EfficientNetLite2", "100.0", "31.4", "5.0", "6.0", "7.0", "118.0"],
+        ["VGG16", "20.0", "80.0", "2.0", "3.0", "4.0", "109.0"],
+        ["EfficientNetLite2", "20.0", "80.0", "5.0", "6.0", "7.0", "118.0"],
     ]
 
 
@@ -409,11 +409,11 @@ def pictures(tmp_path, monkeypatch, draw_photo):
         for place, row in enumerate(rows):
             for copy in range(copies):
                 views.append({"view": f"{row['file']}.{copy}.png", "photo": f"{row['file']}.png", "copy": copy})
-                path = sheets.VIEWS / views[-1]["view"]
+                path = paths.VIEWS / views[-1]["view"]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 draw_photo(100 + 10 * place + copy, (32, 32)).save(path)
-        sheets.VIEWS.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(views, columns=["view", "photo", "copy"]).to_csv(sheets.VIEWS / "views.csv", index=False)
+        paths.VIEWS.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(views, columns=["view", "photo", "copy"]).to_csv(paths.VIEWS / "views.csv", index=False)
 
     return make_views
 
@@ -447,7 +447,7 @@ def test_a_sheet_shows_a_photo_of_each_breed_beside_its_views_or_alone_where_the
         assert sheet.width > 100 < sheet.height
         assert sheet.width > sheet.height or copies == 0
     for row, breed in zip(shown(figure), "AB", strict=True):
-        views = [sheets.VIEWS / f"{breed}/1.jpg.{copy}.png" for copy in range(copies)]
+        views = [paths.VIEWS / f"{breed}/1.jpg.{copy}.png" for copy in range(copies)]
         np.testing.assert_array_equal(row, [read(path) for path in (sheets.TRAIN / f"{breed}/1.jpg.png", *views)])
 
 

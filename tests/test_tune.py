@@ -10,13 +10,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-from pipeline_fixtures import ROOT, is_within, recording
+from pipeline_fixtures import ROOT, is_within, recording, write_shown
 
 from stages import tune
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.params import load_params
-from stages.lib.datasets.features import write_breeds
 from stages.lib.training import loop as training
 from stages.lib.tuning.folds import assign_folds, compare, cross_validate, read_pictures, split_folds
 from stages.lib.tuning.space import SPACE
@@ -37,11 +35,6 @@ QUICK = {
 COLUMNS = ["trial", "folds", "state", "log_loss", "log_loss_sd", "accuracy", "accuracy_sd", *SPACE]
 
 
-def write_picture(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (4, 4)).save(path)
-
-
 @pytest.fixture
 def checkout(tmp_path, write_params, monkeypatch):
     """What prepare, augment and features leave behind, tiny: the first feature of a picture is its photo's number.
@@ -57,26 +50,28 @@ def checkout(tmp_path, write_params, monkeypatch):
                 file = f"{name}/{split}{number}.jpg"
                 group = len(BREEDS) * number + breed if split != "test" else 1000 + len(rows)
                 rows.append({"file": file, "breed": name, "split": split, "group": group})
-                write_picture(tmp_path / f"data/prepared/{split}/{file}.png")
                 vector = np.concatenate([[len(rows)], np.eye(3)[breed] + generator.normal(0, 1.5, 3)])
                 features[f"{split}/{file}.png"] = vector
                 for copy in range(COPIES if split == "train" else 0):
                     view = f"{file}.{copy}.jpg"
-                    write_picture(tmp_path / "data/augmented/augmented" / view)
-                    views.append({"view": view, "photo": f"{file}.png", "copy": copy})
+                    views.append({"view": view, "photo": file})
                     features[view] = vector
+    (tmp_path / "data/prepared").mkdir(parents=True)
     pd.DataFrame(rows).to_csv(tmp_path / "data/prepared/manifest.csv", index=False)
+    groups = {row["file"]: row["group"] for row in rows}
     views = pd.DataFrame(views)
     for variant, of_variant in (("augmented", views), ("plain", views.head(0))):
-        (tmp_path / "data/augmented" / variant).mkdir(parents=True, exist_ok=True)
-        of_variant.to_csv(tmp_path / f"data/augmented/{variant}/views.csv", index=False)
         folder = tmp_path / "data/features" / BACKBONE / variant
         folder.mkdir(parents=True)
         names = {split: sorted(name for name in features if name.startswith(f"{split}/")) for split in PHOTOS}
         names["train"] += sorted(of_variant["view"])
         for split in ("train", "val"):
             np.save(folder / f"{split}.npy", np.array([features[name] for name in names[split]], np.float32))
-            write_breeds([name.split("/")[-2] for name in names[split]], folder, split)
+            photos = [
+                name.removeprefix(f"{split}/").removesuffix(".png") for name in names[split] if name.endswith(".png")
+            ]
+            shown = of_variant.sort_values("view")["photo"].tolist() if split == "train" else []
+            write_shown(folder, split, photos, [groups[photo] for photo in photos], shown)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -114,27 +109,6 @@ def test_each_row_of_the_features_is_known_by_the_photo_that_it_shows(variant, c
     manifest = pd.read_csv("data/prepared/manifest.csv")
     assert [BREEDS[label] for label in pictures.labels] == manifest["breed"].iloc[pictures.photos].tolist()
     assert (pictures.groups == manifest["group"][: train + val]).all()
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "data/prepared/train/Akita/train0.jpg.png",
-        "data/prepared/val/Corgi/val1.jpg.png",
-        "data/augmented/augmented/Borzoi/train2.jpg.0.jpg",
-    ],
-)
-def test_features_of_other_pictures_are_not_tuned_on(checkout, path):
-    (checkout / path).unlink()
-    with pytest.raises(UserError, match=r"augmented is not of the pictures .* `dvc repro features` first"):
-        read_pictures(BACKBONE, "augmented")
-
-
-def test_a_view_of_a_photo_that_is_in_no_list_is_not_tuned_on(checkout):
-    file = checkout / "data/augmented/augmented/views.csv"
-    pd.read_csv(file).iloc[1:].to_csv(file, index=False)
-    with pytest.raises(UserError, match="is not of the pictures"):
-        read_pictures(BACKBONE, "augmented")
 
 
 # Folds
@@ -406,15 +380,12 @@ def test_settings_are_compared_on_the_same_folds_but_not_those_of_the_trials(mon
 # What it reads
 
 
-@pytest.mark.parametrize(
-    "path",
-    [f"data/features/{BACKBONE}/augmented", "data/prepared/manifest.csv", "data/augmented/augmented/views.csv"],
-)
-def test_without_features_it_says_how_to_make_them(checkout, tuned, path):
+def test_without_features_it_says_how_to_make_them(checkout, tuned):
+    path = f"data/features/{BACKBONE}/augmented"
     (checkout / path).rename(checkout / "elsewhere")
     code, _, complaint = tuned("transfer")
     assert code == 1
-    assert complaint == f"error: {path} is not here: run `dvc repro features` first.\n"
+    assert complaint == f"error: {path} is not here: run `dvc repro features view_features` first.\n"
 
 
 @pytest.mark.parametrize("model", ["finetune", "train_scratch"])
@@ -449,17 +420,8 @@ def test_it_opens_no_test_photo_and_writes_nothing_that_a_stage_owns(checkout):
 
     read, written = of_ours(record["read"]), of_ours(record["written"])
     assert {path for path in read if is_within(path, ["data", "models", "metrics", "plots"])} == {
-        *(
-            f"data/features/{BACKBONE}/augmented/{split}.{kind}"
-            for split in ("train", "val")
-            for kind in ("csv", "npy")
-        ),
-        *("data/prepared/manifest.csv", "data/augmented/augmented", "data/augmented/augmented/views.csv"),
-        *(f"data/augmented/augmented/{breed}" for breed in BREEDS),
-        *(f"data/prepared/{split}" for split in ("train", "val")),
-        *(f"data/prepared/{split}/{breed}" for split in ("train", "val") for breed in BREEDS),
+        f"data/features/{BACKBONE}/augmented/{split}.{kind}" for split in ("train", "val") for kind in ("csv", "npy")
     }
     assert {path.removesuffix(".partial") for path in written if not is_within(path, ["records"])} <= {
         "tuning/optuna.db", "tuning/optuna.db-journal", "tuning/transfer_augmented.csv",
     }  # fmt: skip
-    assert {f"data/features/{BACKBONE}/augmented/train.npy", "data/prepared/manifest.csv"} <= read

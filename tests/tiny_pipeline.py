@@ -23,6 +23,7 @@ STAGES = [  # in which the whole pipeline runs on photos of one's own
     "augment",
     "data/dvc.yaml:bundled_weights",
     f"features@{BACKBONE}",
+    f"view_features@{BACKBONE}",
     "train_scratch@plain",
     "train_scratch@augmented",
     f"transfer@{BACKBONE}-plain",

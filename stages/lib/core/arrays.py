@@ -38,27 +38,31 @@ def write_rows(
 
 
 class Rows:
-    """The rows of a .npy file, or some of them, read from disk whenever they are asked for: ``rows[indices]``.
+    """The rows of one or more .npy files one after the other, read from disk whenever asked for: ``rows[indices]``.
 
-    The file is mapped for one read at a time, because all that was ever touched of a mapping counts as memory in use.
+    A file is mapped for one read at a time, because all that was ever touched of a mapping counts as memory in use.
     """
 
-    def __init__(self, path: Path, only: np.ndarray | None = None):
-        """``only`` has the places, int (n,), of the rows that there shall be; None for all of them."""
-        self._path, self._only = path, only
-        mapped = self._map()
-        self.shape = mapped.shape if only is None else (len(only), *mapped.shape[1:])
-        self.dtype = mapped.dtype
+    def __init__(self, *paths: Path):
+        """``paths`` have arrays that differ in nothing but how many rows they have."""
+        arrays = [self._map(path) for path in paths]
+        self._paths = paths
+        self._ends = np.cumsum([len(array) for array in arrays])
+        self.shape = (int(self._ends[-1]), *arrays[0].shape[1:])
+        self.dtype = arrays[0].dtype
 
-    def _map(self) -> np.ndarray:
-        return np.load(self._path, mmap_mode="r", allow_pickle=False)
+    @staticmethod
+    def _map(path: Path) -> np.ndarray:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, indices: np.ndarray | slice) -> np.ndarray:
-        return self._map()[indices if self._only is None else self._only[indices]]
-
-    def only(self, indices: np.ndarray) -> "Rows":
-        """The rows at ``indices``, int (n,), alone; they stay on disk."""
-        return Rows(self._path, indices if self._only is None else self._only[indices])
+        places = np.arange(len(self))[indices]
+        rows = np.empty((len(places), *self.shape[1:]), self.dtype)
+        of_file = np.searchsorted(self._ends, places, side="right")
+        for number in np.unique(of_file):
+            array, here = self._map(self._paths[number]), of_file == number
+            rows[here] = array[places[here] - (self._ends[number] - len(array))]
+        return rows

@@ -28,9 +28,9 @@ def remove_leftovers(families: Iterable[str]) -> list[str]:
                 path.unlink(missing_ok=True)
             for checkpoint in paths.CHECKPOINTS.glob(f"{model}-*.npz"):
                 checkpoint.unlink()
-        for folder in (paths.FEATURE_COSTS, paths.PREDICTION_COSTS, paths.LEFT_OUT):
+        for folder in (paths.PREDICTION_COSTS, paths.LEFT_OUT):
             (folder / f"{name}.json").unlink(missing_ok=True)
         (paths.LEFT_OUT_TABLES / f"{name}.csv").unlink(missing_ok=True)
-        for data in (paths.FEATURES, paths.ACTIVATIONS, paths.PREDICTIONS):
-            shutil.rmtree(data / name, ignore_errors=True)
+        for folder in (paths.FEATURES, paths.ACTIVATIONS, paths.PREDICTIONS, paths.FEATURE_COSTS):
+            shutil.rmtree(folder / name, ignore_errors=True)
     return gone

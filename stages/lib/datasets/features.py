@@ -1,4 +1,4 @@
-"""The rows of data/features, and which photo each of them shows or is a view of."""
+"""The arrays of data/features and data/activations, and which photo each of their rows shows or is a view of."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,21 +9,9 @@ import pandas as pd
 from stages.lib.core import paths
 from stages.lib.core.arrays import Rows
 from stages.lib.core.errors import UserError
-from stages.lib.datasets.pictures import find_pictures
+from stages.lib.datasets.pictures import name_photos
 
-UNLISTED = ""  # the photo of a view that views.csv does not have
-REMEDY = "run `dvc repro features` first"
-
-
-def write_breeds(breeds: list[str], folder: Path, split: str) -> None:
-    """Write the breeds of ``split``'s pictures to ``folder``, in the order of its array."""
-    pd.DataFrame({"breed": breeds}).to_csv(folder / f"{split}.csv", index=False)
-
-
-def read_features(folder: Path, split: str) -> tuple[Rows, list[str]]:
-    """The rows of ``split``.npy, still on disk, and the breeds that `write_breeds` wrote beside them."""
-    breeds = pd.read_csv(folder / f"{split}.csv", dtype=str, keep_default_na=False)["breed"].tolist()
-    return Rows(folder / f"{split}.npy"), breeds
+REMEDY = "run `dvc repro features view_features` first"
 
 
 class PhotoFeatures(NamedTuple):
@@ -35,15 +23,6 @@ class PhotoFeatures(NamedTuple):
     groups: np.ndarray  # int (photos,), equal for near duplicates
 
 
-class FeatureRows(NamedTuple):
-    """A split's rows, in the order in which the stage `features` ran over the pictures: photos, then their views."""
-
-    features: Rows  # float32 (pictures, channels), still on disk
-    breeds: list[str]
-    photos: list[str]  # below data/prepared, such as "train/Beagle/1.jpg.png"; of a view, the photo that it was made of
-    views: np.ndarray  # bool (pictures,): whether it is a view
-
-
 def require(*needed: Path) -> None:
     """Raise `UserError` for the first path that is not there."""
     for path in needed:
@@ -51,47 +30,35 @@ def require(*needed: Path) -> None:
             raise UserError(f"{path} is not here: {REMEDY}.")
 
 
-def not_alike(backbone: str, variant: str) -> UserError:
-    """The error of features that are not those of the pictures."""
-    folder = paths.FEATURES / backbone / variant
-    return UserError(f"{folder} is not of the pictures in {paths.PREPARED} and {paths.AUGMENTED}: {REMEDY}.")
+def describe_photos(files: list[Path], split: str) -> pd.DataFrame:
+    """What the rows of a split's pictures show: photo, breed, group (equal for near duplicates), view (False)."""
+    photos = name_photos(files, paths.PREPARED / split)
+    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
+    rows = manifest.set_index("file").loc[photos, ["breed", "group"]]
+    return rows.rename_axis("photo").reset_index().assign(view=False)
 
 
-def read_rows(backbone: str, variant: str, split: str) -> FeatureRows:
-    """Read which picture is which in data/features/<backbone>/<variant>/<split>.npy; no picture is opened.
+def describe_views(files: list[Path], photos: pd.DataFrame) -> pd.DataFrame:
+    """What the rows of views show, as `describe_photos` does: of each view the row of its photo in ``photos``."""
+    listed = pd.read_csv(paths.VIEWS / "views.csv", dtype=str, keep_default_na=False).set_index("view")
+    shown = listed.loc[[file.relative_to(paths.VIEWS).as_posix() for file in files], "photo"]
+    return photos.set_index("photo").loc[shown.str.removesuffix(".png").tolist()].reset_index().assign(view=True)
 
-    Raises `UserError` where something is missing, or features, photos and views do not belong together.
+
+def read_rows(split: str, *folders: Path) -> tuple[Rows, pd.DataFrame]:
+    """The rows of ``split``.npy in each of ``folders``, still on disk, and what they show: see `describe_photos`.
+
+    Raises `UserError` where they are not there.
     """
-    folder, views = paths.FEATURES / backbone / variant, paths.AUGMENTED / variant
-    require(folder, views / "views.csv")
-    features, breeds = read_features(folder, split)
-    listed = pd.read_csv(views / "views.csv", dtype=str, keep_default_na=False)
-    photo_of_view = dict(zip(listed["view"], "train/" + listed["photo"], strict=True))
-
-    files, found = find_pictures(paths.PREPARED / split, *([views] if split == "train" else []))
-    photos, is_view = [], []
-    for file in files:
-        is_view.append(not file.is_relative_to(paths.PREPARED))
-        if is_view[-1]:
-            photos.append(photo_of_view.get(file.relative_to(views).as_posix(), UNLISTED))
-        else:
-            photos.append(file.relative_to(paths.PREPARED).as_posix())
-    if found != breeds or len(breeds) != len(features) or UNLISTED in photos:
-        raise not_alike(backbone, variant)
-    return FeatureRows(features, breeds, photos, np.array(is_view))
+    require(*folders)
+    types = {"photo": str, "breed": str, "group": int, "view": bool}
+    tables = [pd.read_csv(folder / f"{split}.csv", dtype=types, keep_default_na=False) for folder in folders]
+    return Rows(*(folder / f"{split}.npy" for folder in folders)), pd.concat(tables, ignore_index=True)
 
 
 def read_photos(backbone: str, variant: str, split: str) -> PhotoFeatures:
-    """Read the photos of `read_rows`, without views, and from the manifest which are near duplicates.
-
-    Raises `UserError` as `read_rows` does, also for a manifest of other photos.
-    """
-    rows = read_rows(backbone, variant, split)
-    require(paths.PREPARED / "manifest.csv")
-    places = np.flatnonzero(~rows.views)
-    photos = [rows.photos[place].removeprefix(f"{split}/").removesuffix(".png") for place in places]
-    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False).set_index("file")
-    if not set(photos) <= set(manifest.index):
-        raise not_alike(backbone, variant)
-    groups = manifest.loc[photos, "group"].astype(int).to_numpy()
-    return PhotoFeatures(photos, rows.features[places], np.array(rows.breeds)[places], groups)
+    """Read the photos of data/features/<backbone>/<variant>/<split>.npy, without views; see `read_rows`."""
+    rows, shown = read_rows(split, paths.FEATURES / backbone / variant)
+    shown = shown[~shown["view"]]
+    breeds, groups = shown["breed"].to_numpy(str), shown["group"].to_numpy()
+    return PhotoFeatures(shown["photo"].tolist(), rows[shown.index.to_numpy()], breeds, groups)

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from stages.lib.core import paths
-from stages.lib.datasets.features import not_alike, read_photos
+from stages.lib.core.errors import UserError
+from stages.lib.datasets.features import REMEDY, read_photos
 from stages.lib.familiarity.scores import NEAREST, find_nearest, normalise
 from stages.lib.networks.classifiers import familiar_features
 
@@ -39,11 +40,11 @@ def read_training_photos(network: keras.Model, backbone: str) -> TrainingPhotos:
         network: of a model on ``backbone``, as it is saved.
         backbone: one of `backbones`; a CNN from scratch has no features on disk.
 
-    Raises `UserError` where what the stages features and prepare made is not there, or of another network.
+    Raises `UserError` where what the stage features made is not there, or of another network.
     """
     read, features = read_photos(backbone, "plain", "train"), familiar_features(network)
     if read.features.shape[1:] != features.output_shape[1:]:
-        raise not_alike(backbone, "plain")
+        raise UserError(f"{paths.FEATURES / backbone} is of another network than the model: {REMEDY}.")
     files = [paths.PREPARED / "train" / f"{photo}.png" for photo in read.photos]
     photos = [Alike(file, breed) for file, breed in zip(files, read.breeds.tolist(), strict=True)]
     return TrainingPhotos(features, normalise(read.features), photos)

@@ -56,12 +56,15 @@ def results(
 
 
 def costs(table: pd.DataFrame, backbones: Iterable[str]) -> dict[str, Any]:
-    """What each model costs, and what each backbone takes to be prepared: metrics/costs/features/<backbone>.json.
+    """What each model costs, and what each backbone took for photos and views: metrics/costs/features/<backbone>.
 
     ``table`` is metrics/costs/evaluate.csv.
     """
     prepared = {
-        backbone: json.loads((paths.FEATURE_COSTS / f"{backbone}.json").read_text(encoding="utf-8"))
+        backbone: {
+            pictures: json.loads((paths.FEATURE_COSTS / backbone / f"{pictures}.json").read_text(encoding="utf-8"))
+            for pictures in ("photos", "views")
+        }
         for backbone in backbones
     }
     return {"costs": table.set_index("model").to_dict("index"), "prepared": prepared}

@@ -7,7 +7,6 @@ from stages.lib.core import paths
 from stages.lib.reporting.charts import SHEET_COLUMNS, contact_sheet
 
 TRAIN = paths.PREPARED / "train"
-VIEWS = paths.AUGMENTED / "augmented"
 
 
 def training_pictures() -> Figure:
@@ -23,11 +22,11 @@ def training_pictures() -> Figure:
 def random_views() -> Figure:
     """One training photo of each breed beside its views."""
     manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
-    views = pd.read_csv(VIEWS / "views.csv", dtype=str, keep_default_na=False)
+    views = pd.read_csv(paths.VIEWS / "views.csv", dtype=str, keep_default_na=False)
     first = (manifest[manifest["split"] == "train"].groupby("breed")["file"].min() + ".png").to_dict()
     shown = views[views["photo"].isin(first.values())]  # of tens of thousands
     rows = {
-        str(breed): [TRAIN / photo, *(VIEWS / view for view in shown.loc[shown["photo"] == photo, "view"])]
+        str(breed): [TRAIN / photo, *(paths.VIEWS / view for view in shown.loc[shown["photo"] == photo, "view"])]
         for breed, photo in first.items()
     }
     return contact_sheet(rows, "A training picture of each breed, and its random views")

@@ -15,6 +15,7 @@ from stages.lib.core.classifier import PROBABILITIES
 from stages.lib.core.errors import UserError
 from stages.lib.core.models import find_backbone
 from stages.lib.core.prose import templates
+from stages.lib.datasets.features import require
 from stages.lib.images.photos import FORMATS
 from stages.lib.inference.grad_cam import grad_cam
 from stages.lib.inference.nearest import TrainingPhotos, read_training_photos
@@ -83,7 +84,9 @@ def read_alike(trained: Trained, families: Mapping[str, tuple[str, ...]]) -> Tra
     if trained.as_saved is None or backbone is None:
         return None
     with contextlib.suppress(UserError):  # somebody has the model alone
-        return read_training_photos(trained.as_saved, backbone)
+        read = read_training_photos(trained.as_saved, backbone)
+        require(*(photo.file for photo in read.photos))
+        return read
     return None
 
 

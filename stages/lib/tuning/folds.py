@@ -14,7 +14,7 @@ from stages.lib.core.encoding import encode
 from stages.lib.core.errors import UserError
 from stages.lib.core.params import Transfer
 from stages.lib.core.progress import Progress
-from stages.lib.datasets.features import not_alike, read_rows, require
+from stages.lib.datasets.features import read_rows
 from stages.lib.training import heads
 
 
@@ -31,22 +31,17 @@ class Pictures(NamedTuple):
 def read_pictures(backbone: str, variant: str) -> Pictures:
     """Read a backbone's features of ``variant``, and of each row which photo it shows.
 
-    Raises `UserError` where something is missing, or features, photos and views do not belong together.
+    Raises `UserError` where they are not there.
     """
-    manifest_file = paths.PREPARED / "manifest.csv"
-    require(paths.FEATURES / backbone / variant, manifest_file)
-    train, val = (read_rows(backbone, variant, split) for split in ("train", "val"))
-    manifest = pd.read_csv(manifest_file, dtype=str, keep_default_na=False).query("split in ('train', 'val')")
-    names = (manifest["split"] + "/" + manifest["file"] + ".png").tolist()
-    shown = train.photos + val.photos
-    if set(shown) != set(names):
-        raise not_alike(backbone, variant)
+    read = [read_rows(split, paths.FEATURES / backbone / variant) for split in ("train", "val")]
+    shown = pd.concat([table for _, table in read], ignore_index=True)
+    photos = shown[~shown["view"]]
     return Pictures(
-        np.concatenate([train.features[:], val.features[:]]),
-        encode(train.breeds + val.breeds, sorted(set(train.breeds))),
-        encode(shown, names),
-        np.concatenate([train.views, val.views]),
-        manifest["group"].to_numpy(int),
+        np.concatenate([rows[:] for rows, _ in read]),
+        encode(shown["breed"], sorted(set(shown["breed"]))),
+        encode(shown["photo"], photos["photo"].tolist()),
+        shown["view"].to_numpy(),
+        photos["group"].to_numpy(),
     )
 
 
