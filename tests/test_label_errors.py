@@ -145,4 +145,7 @@ def test_photos_are_read_with_their_groups_and_without_views(tmp_path, monkeypat
 def test_the_stage_without_features_tells_what_to_run_first(tmp_path, write_params, run_stage, capsys):
     write_params(tmp_path / "params.yaml", main_backbone="VGG16")
     assert run_stage(label_errors.main, tmp_path) == 1
-    assert capsys.readouterr().err == "error: data/features/VGG16/plain is not here: run `dvc repro features view_features` first.\n"
+    assert (
+        capsys.readouterr().err
+        == "error: data/features/VGG16/plain is not here: run `dvc repro features view_features` first.\n"
+    )
