@@ -41,6 +41,7 @@ from stages.lib.evaluation.unknown import judge_familiarity, tabulate_familiarit
 
 # of each model, for `dvc metrics show`: with one more, it would not fit 120 columns
 HEADLINES = ["accuracy", "accuracy_low", "accuracy_high", "log_loss", "ece"]
+OF_MANY_BREEDS = ["accuracy", "accuracy_low", "accuracy_high", "top5_accuracy", "log_loss"]
 OF_THE_FILE = ("breeds", "known_familiarity")  # what is known of a model, and no score of it
 
 
@@ -48,7 +49,8 @@ def write_headlines(split: str, scores: dict[str, dict[str, Any]]) -> None:
     """Write metrics/<split>/<model>.json."""
     with whole_folder(paths.METRICS / split) as folder:
         for model in scores:
-            write_json(folder / f"{model}.json", {name: scores[model][name] for name in HEADLINES})
+            names = OF_MANY_BREEDS if "top5_accuracy" in scores[model] else HEADLINES
+            write_json(folder / f"{model}.json", {name: scores[model][name] for name in names})
 
 
 def read_costs(families: dict[str, tuple[str, ...]], scores: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -21,6 +21,17 @@ KEYS = [
 ]
 
 
+def test_of_more_than_ten_breeds_it_is_told_whether_the_right_one_is_among_the_first_five():
+    probabilities = np.full((3, 11), 0.05)
+    probabilities[:, 10] = 0.5
+    probabilities[0, :4] = 0.06  # the first photo's breed is one of these, the second's is the last
+    probabilities[1, 9] = 0.01
+    scores = compute_scores(np.array([3, 9, 10]), probabilities / probabilities.sum(axis=1, keepdims=True), 0.95)
+    assert scores["accuracy"] == pytest.approx(1 / 3, abs=1e-6)
+    assert scores["top5_accuracy"] == pytest.approx(2 / 3, abs=1e-6)
+    assert "top5_accuracy" not in compute_scores(np.array([0, 9]), np.eye(10)[[0, 9]], 0.95)
+
+
 def random_answers(seed: int, photos: int = 60, breeds: int = 4) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
     return generator.integers(0, breeds, photos), generator.dirichlet(np.ones(breeds), photos)

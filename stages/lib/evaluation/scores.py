@@ -2,12 +2,19 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import brier_score_loss, f1_score, log_loss, precision_recall_fscore_support
+from sklearn.metrics import (
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
 from statsmodels.stats.proportion import proportion_confint
 
 from stages.lib.evaluation.calibration import expected_calibration_error
 
 RESAMPLES = 2000  # of the bootstrap
+MANY_BREEDS = 10  # beyond which the five most probable breeds are worth a score
 _RESAMPLES_AT_ONCE = 200  # which bounds the memory: 14 MB where 4,500 pairs of breeds are confused
 
 
@@ -58,11 +65,12 @@ def compute_scores(
         seed: of the bootstrap.
 
     Returns:
-        ``accuracy`` (0 to 1, higher is better) with ``accuracy_low`` and ``accuracy_high``, see `accuracy_interval`;
-        ``macro_f1`` (0 to 1, higher is better), the mean over the breeds, where a breed that is never predicted counts
-        0, with ``macro_f1_low`` and ``macro_f1_high``, see `macro_f1_interval`; ``log_loss`` (nats, 0 and up, lower is
-        better); ``brier``, the squared difference between probabilities and truth, summed over breeds (0 to 2, lower is
-        better; Brier, Monthly Weather Review 1950); ``ece`` (0 to 1, lower is better), see
+        ``accuracy`` (0 to 1, higher is better) with ``accuracy_low`` and ``accuracy_high``, see `accuracy_interval`; of
+        more than `MANY_BREEDS` breeds ``top5_accuracy``, the share of photos whose breed is among the five most
+        probable; ``macro_f1`` (0 to 1, higher is better), the mean over the breeds, where a breed that is never
+        predicted counts 0, with ``macro_f1_low`` and ``macro_f1_high``, see `macro_f1_interval`; ``log_loss`` (nats, 0
+        and up, lower is better); ``brier``, the squared difference between probabilities and truth, summed over breeds
+        (0 to 2, lower is better; Brier, Monthly Weather Review 1950); ``ece`` (0 to 1, lower is better), see
         `stages.lib.evaluation.calibration.expected_calibration_error`.
     """
     predicted = probabilities.argmax(axis=1)
@@ -70,10 +78,10 @@ def compute_scores(
     low, high = accuracy_interval(right.sum(), len(right), confidence_level)
     labels = np.arange(probabilities.shape[1])
     f1_low, f1_high = macro_f1_interval(actual, predicted, len(labels), confidence_level, seed)
-    scores = {
-        "accuracy": right.mean(),
-        "accuracy_low": low,
-        "accuracy_high": high,
+    scores = {"accuracy": right.mean(), "accuracy_low": low, "accuracy_high": high}
+    if len(labels) > MANY_BREEDS:
+        scores["top5_accuracy"] = top_k_accuracy_score(actual, probabilities, k=5, labels=labels)
+    scores |= {
         "macro_f1": f1_score(actual, predicted, labels=labels, average="macro", zero_division=0),
         "macro_f1_low": f1_low,
         "macro_f1_high": f1_high,

@@ -16,7 +16,9 @@ from stages.lib.core.tables import read_csv
 from stages.lib.datasets.pictures import read_picture
 from stages.lib.datasets.predictions import read_nearest
 from stages.lib.evaluation import galleries
+from stages.lib.evaluation.families import MISTAKEN, tabulate_families
 from stages.lib.evaluation.notice import LeftOut, tell_notice
+from stages.lib.evaluation.scores import MANY_BREEDS
 from stages.lib.reporting.embedding import SMALL, embed_chart, embed_photo, overlay
 from stages.lib.reporting.score_charts import MATRIX_BREEDS
 
@@ -97,7 +99,10 @@ def photos(predictions: pd.DataFrame) -> dict[str, Any]:
     for pair in pairs:
         sides = ((pair["one"], pair["other"]), (pair["other"], pair["one"]))
         pair["sides"] = [with_pictures(galleries.photos_of_pair(rows, *side)) for side in sides]
-    return {"pairs": pairs, "worst": with_pictures(galleries.worst_errors(rows)), "explained": explained()}
+    breeds = sorted({*rows["actual"], *rows["predicted"]})
+    families = tabulate_families(rows, breeds).to_dict("records") if len(breeds) > MANY_BREEDS else []
+    of_breeds = {"families_of_breeds": families, "mistaken": MISTAKEN}
+    return {**of_breeds, "pairs": pairs, "worst": with_pictures(galleries.worst_errors(rows)), "explained": explained()}
 
 
 def read_left_out(backbone: str) -> LeftOut:
