@@ -1,7 +1,7 @@
 """Put breeds and thresholds into the converted networks, and make sure that they answer as Keras' does.
 
 Reads   data/converted: the networks and what they say of some test photos; metrics/evaluate.json: the thresholds of the
-        best model for "not sure" and "none of these breeds"
+        best model for "not sure" and "none of these breeds"; params.yaml: whose weights it started from
 Makes   models/exported/best.onnx, best.tflite and best-float16.tflite;
         metrics/export.json: how far their numbers are from Keras', and the share of equal answers
 Alone   python -m stages.export
@@ -17,8 +17,10 @@ from stages.lib.core import paths
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.evaluated import find_best, read_evaluation
 from stages.lib.core.outputs import whole_folder, write_json
+from stages.lib.core.params import load_params
 from stages.lib.exporting.about import About, describe
 from stages.lib.exporting.exported import FORMATS, LABELLERS, load_exported
+from stages.lib.exporting.licences import licence_of_weights
 from stages.lib.exporting.parity import compare, tell_difference
 
 
@@ -29,7 +31,10 @@ def main() -> None:
     known = json.loads((paths.CONVERTED / "about.json").read_text(encoding="utf-8"))
     photos, breeds = known.pop("photos"), known["breeds"]
     description = describe(known.pop("side"), breeds, known["resize"], known["prepared_size"], known["views"])
-    about = About(**known, description=description, **thresholds)
+    params = load_params()
+    weights = {name: backbone.weights for name, backbone in params.backbones.items()}
+    licence = licence_of_weights(known["model"], params.families, weights)
+    about = About(**known, licence=licence, description=description, **thresholds)
     expected = dict(np.load(paths.CONVERTED / "keras.npz", allow_pickle=False))
     found, complaints = {}, []
     with whole_folder(paths.EXPORTED, len(FORMATS)) as folder:

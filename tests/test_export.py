@@ -84,7 +84,7 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
 def write_exported(network: bytes, path: Path, **changes: object) -> None:
     """Label a converted network, as the stage does; ``changes`` are of what there is to know of it."""
     about = About(
-        model="scratch_plain", keras_sha256="0", description="", breeds=BREEDS, resize="crop",
+        model="scratch_plain", keras_sha256="0", licence="", description="", breeds=BREEDS, resize="crop",
         prepared_size=PREPARED_SIDE, threshold=THRESHOLD, familiarity_threshold=FAMILIARITY_THRESHOLD,
         known_familiarity=KNOWN, views=1,
     )  # fmt: skip
@@ -341,6 +341,7 @@ def test_onnx_tells_what_it_is_to_any_reader(made):
         in proto.doc_string
     )
     digest = hashlib.sha256((made / "models/scratch_plain.keras").read_bytes()).hexdigest()
+    assert told.pop("licence") == "no pretrained weights"
     assert told == {"model": "scratch_plain", "keras_sha256": digest, "views": 1}
     assert {each.domain: each.version for each in proto.opset_import}[""] == conversion.OPSET
 
