@@ -15,6 +15,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 import yaml
 from conftest import slow_but
@@ -33,6 +34,7 @@ from stages.lib.core.registry import NETWORKS
 from stages.lib.core.shrinking import shrink
 from stages.lib.exporting import conversion, exported
 from stages.lib.exporting.about import About, describe
+from stages.lib.exporting.card import write_card
 from stages.lib.exporting.parity import Parity, compare
 from stages.lib.images.photos import to_square
 from stages.lib.networks.classifiers import head_network, join, scratch_network
@@ -43,6 +45,13 @@ from stages.lib.serving.trained_models import NONE_OF_THESE, find_export, load_m
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen"]
 SIDE, PREPARED_SIDE = 32, 48  # pixels
 THRESHOLD, FAMILIARITY_THRESHOLD = 0.515, 0.04  # of both of which the drawn photos fall on both sides
+SCORES = {
+    "accuracy": 0.75, "accuracy_low": 0.468, "accuracy_high": 0.911, "macro_f1": 0.7, "macro_f1_low": 0.4,
+    "macro_f1_high": 0.9, "log_loss": 0.8, "brier": 0.4, "ece": 0.1, "coverage": 0.5, "selective_accuracy": 0.8,
+    "turned_away": 0.25, "turned_away_low": 0.1, "turned_away_high": 0.5, "unknown_photos": 60,
+    "unknown_turned_away": 0.9, "unknown_turned_away_low": 0.8, "unknown_turned_away_high": 0.95,
+}  # fmt: skip
+CAVEATS = ["These are drawn pictures.", "Fewer than 20 test photos."]
 FILES = {name: each.file for name, each in exported.FORMATS.items()}
 ARTIFACTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
 CLOSE = {"onnx": 1e-5, "tflite": 1e-5, "tflite_float16": 2e-3}  # probabilities of an untrained network
@@ -70,8 +79,14 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
     (folder / "metrics").mkdir()
     shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
     digest = hash_file(model)
-    scores = {"threshold": THRESHOLD, "familiarity_threshold": FAMILIARITY_THRESHOLD, "sha256": digest}
-    said = {"scratch_plain": scores, "best": "scratch_plain", "best_sha256": digest, "views": views}
+    scores = SCORES | {"threshold": THRESHOLD, "familiarity_threshold": FAMILIARITY_THRESHOLD, "sha256": digest}
+    said = {"scratch_plain": scores, "best": "scratch_plain", "best_sha256": digest, "views": views, "caveats": CAVEATS}
+    (folder / "metrics/prepare.json").write_text(json.dumps({"photos": 24, "train": 9, "val": 3, "test": 12}))
+    (folder / "plots").mkdir()
+    rows = [f"{model},{breed},0.5,{recall},0.5,4" for model in ("scratch_plain", "VGG16_finetune")
+            for breed, recall in zip(BREEDS, (0.25, 0.5, 1), strict=True)]  # fmt: skip
+    head = "model,breed,precision,recall,f1,support"
+    (folder / "plots/classification_report.csv").write_text("\n".join([head, *rows, ""]), encoding="utf-8")
     (folder / "metrics/evaluate.json").write_text(json.dumps(said))
     for place, breed in enumerate(BREEDS):
         (folder / "data/prepared/test" / breed).mkdir(parents=True)
@@ -84,7 +99,7 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
 def write_exported(network: bytes, path: Path, **changes: object) -> None:
     """Label a converted network, as the stage does; ``changes`` are of what there is to know of it."""
     about = About(
-        model="scratch_plain", keras_sha256="0", description="", breeds=BREEDS, resize="crop",
+        model="scratch_plain", keras_sha256="0", licence="", description="", breeds=BREEDS, resize="crop",
         prepared_size=PREPARED_SIDE, threshold=THRESHOLD, familiarity_threshold=FAMILIARITY_THRESHOLD,
         known_familiarity=KNOWN, views=1,
     )  # fmt: skip
@@ -294,15 +309,20 @@ def registered(made, tmp_path_factory, root):
     return repository
 
 
-@pytest.mark.parametrize(("name", "place"), [*zip(ARTIFACTS, ["../clone", "its address", "."], strict=True)])
+@pytest.mark.parametrize(("name", "place"), [*zip(ARTIFACTS, [".", "../clone", "its address", "."], strict=True)])
 def test_dvc_artifacts_get_fetches_each_model_from_a_clone_an_address_and_the_repository(registered, name, place):
     """A clone has no cache: what is asked for comes from the remote."""
     address = registered.root.as_uri() if place == "its address" else place
     version = ["--rev", "v1.0.0"] if place == "." else []  # the last one where none is asked for
     registered.dvc("artifacts", "get", address, name, "--out", "fetched", *version)
-    path = registered.root / "fetched"
-    assert path.read_bytes() == (registered.root / ARTIFACTS[name]["path"]).read_bytes()
-    path.unlink()
+    found, expected = registered.root / "fetched", registered.root / ARTIFACTS[name]["path"]
+    if expected.is_dir():
+        assert sorted(each.name for each in found.iterdir()) == ["README.md", *sorted(FILES.values())]
+        assert all(each.read_bytes() == (expected / each.name).read_bytes() for each in found.iterdir())
+        shutil.rmtree(found)
+    else:
+        assert found.read_bytes() == expected.read_bytes()
+        found.unlink()
 
 
 @pytest.mark.slow
@@ -341,6 +361,7 @@ def test_onnx_tells_what_it_is_to_any_reader(made):
         in proto.doc_string
     )
     digest = hashlib.sha256((made / "models/scratch_plain.keras").read_bytes()).hexdigest()
+    assert told.pop("licence") == "no pretrained weights"
     assert told == {"model": "scratch_plain", "keras_sha256": digest, "views": 1}
     assert {each.domain: each.version for each in proto.opset_import}[""] == conversion.OPSET
 
@@ -624,6 +645,51 @@ def test_the_lines_of_the_docs_for_onnxruntime_alone_give_the_answer_of_keras(
     share, breed = answer.split(" ", 1)
     assert breed == BREEDS[probabilities.argmax()]
     assert float(share.rstrip("%")) == pytest.approx(100 * probabilities.max(), abs=0.1)
+
+
+def read_card(folder: Path) -> tuple[dict, str]:
+    _, head, text = (folder / "models/exported/README.md").read_text(encoding="utf-8").split("---\n", 2)
+    return yaml.safe_load(head), text
+
+
+def test_the_card_has_the_numbers_of_the_exported_model_and_of_no_other(made):
+    head, text = read_card(made)
+    assert head["license"] == "other"
+    (result,) = head["model-index"][0]["results"]
+    assert {each["type"]: each["value"] for each in result["metrics"]} == {"accuracy": 0.75, "f1": 0.7}
+    for line in (
+        "| accuracy | 75.0 % | 46.8 % to 91.1 % |",
+        "| of 60 photos of anything else, called none of these breeds | 90.0 % | 80.0 % to 95.0 % |",
+        "| called none of these breeds, wrongly | 25.0 % | 10.0 % to 50.0 % |",
+        "| Cairn | 25.0 % | 50.0 % | 4 |",
+        *(f"- {caveat}" for caveat in CAVEATS),
+    ):
+        assert text.count(f"{line}\n") == 1, line
+    assert "24 photos of data/sample: 9 to train on, 3 to choose by, 12 to test on" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "squash"])
+def test_the_lines_of_the_card_in_python_give_the_answer_of_keras(made, tmp_path, draw_photo, resize):
+    """Each in an interpreter of its own, beside the files as somebody has them who fetched the folder."""
+    draw_photo(3, (90, 60)).save(tmp_path / "my_dog.jpg", quality=95)
+    for file in ("best.onnx", "best.tflite"):
+        write_exported((made / "data/converted" / file).read_bytes(), tmp_path / file, resize=resize)
+    about = exported.load_exported(tmp_path / "best.onnx").about
+    evaluation = json.loads((made / "metrics/evaluate.json").read_text())
+    counts = json.loads((made / "metrics/prepare.json").read_text())
+    card = write_card(about, SIDE, "data/sample", counts, evaluation, pd.DataFrame({"model": []}), 0.95, 12)
+    snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert ["best.onnx" in snippets[0], "best.tflite" in snippets[1]] == [True, True]
+    picture = shrink(to_square(Image.open(tmp_path / "my_dog.jpg"), PREPARED_SIDE, resize), SIDE)
+    found = familiar(untrained()).predict_on_batch(np.asarray(picture)[None])
+    (probabilities,) = found[PROBABILITIES]
+    for lines in snippets:
+        done = subprocess.run(
+            [sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300
+        )
+        *told, answer = done.stdout.splitlines()
+        assert told == ["none of these breeds"] * bool(found[FAMILIARITY][0] < FAMILIARITY_THRESHOLD)
+        assert answer == f"{probabilities.max():.1%} {BREEDS[probabilities.argmax()]}"
 
 
 def test_onnxruntime_tells_nobody_that_it_was_imported(tmp_path, root):

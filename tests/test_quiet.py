@@ -37,7 +37,7 @@ ALL_RUNTIMES = """
     plain = scratch_network(32, 2, dropout=0.1)
     network = with_familiarity(plain, np.eye(2, plain.layers[-1].kernel.shape[0], dtype=np.float32))
     save_classifier(Classifier(network, ["Borzoi", "Corgi"], "crop", 40, [0.1]), Path("it.keras"))
-    about = About(model="it", keras_sha256="0", description="", breeds=["Borzoi", "Corgi"], resize="crop",
+    about = About(model="it", keras_sha256="0", licence="", description="", breeds=["Borzoi", "Corgi"], resize="crop",
                   prepared_size=40, threshold=None, familiarity_threshold=None, known_familiarity=[0.1], views=1)
     for name, content in (("it.onnx", to_onnx(network)), ("it.tflite", to_tflite(network)[0])):
         Path(name).write_bytes(LABELLERS[Path(name).suffix](content, about))

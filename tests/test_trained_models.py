@@ -92,6 +92,7 @@ def export(monkeypatch):
     about = About(
         model=NAME,
         keras_sha256=SHA256,
+        licence="",
         description="",
         breeds=BREEDS,
         resize="crop",

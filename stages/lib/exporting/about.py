@@ -18,6 +18,7 @@ class About(BaseModel):
 
     model: str  # its name
     keras_sha256: str  # of the .keras file that it was made from, see `hash_file`
+    licence: str  # of the weights that it started from
     description: str  # what goes in and what comes out, for people
     breeds: list[str]  # in the order of the probabilities
     resize: Literal["crop", "pad", "squash"]  # how photos are made square, see `to_square`

@@ -1,9 +1,8 @@
 """Exported files: ONNX and TensorFlow Lite, each with all that is needed to ask its network.
 
 What there is to know, `About`, stands in ONNX' `metadata_props`, each value as JSON. In a TensorFlow Lite file it is
-`metadata.json` in a zip archive that is appended to the network, where TensorFlow Lite's own metadata has its
-associated files, too (ai.google.dev/edge/litert/conversion/tensorflow/metadata); beside it are the breeds as
-`labels.txt`. Any unzip reads them, and the runtime passes over them.
+`metadata.json` in a zip archive that is appended to the network, which any unzip reads. The network has TensorFlow
+Lite's standard metadata, too, see `add_metadata`, whose `labels.txt` is in that archive.
 """
 
 from collections.abc import Callable

@@ -13,8 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from stages.lib.core.classifier import EPOCH, METADATA
 from stages.lib.core.quiet import hushed
 from stages.lib.exporting.about import HASH, INPUT, OUTPUTS, About, check_hash
-
-LABELS = "labels.txt"
+from stages.lib.exporting.tflite_metadata import LABELS, add_metadata
 
 
 class TfliteNetwork:
@@ -47,7 +46,8 @@ def _entry_a_line(metadata: dict[str, Any]) -> str:
 
 
 def label_tflite(network: bytes, about: About) -> bytes:
-    """The file of a TensorFlow Lite network, with what there is to know of it in a zip archive at its end."""
+    """The file of a TensorFlow Lite network, with the standard metadata, and a zip archive with ours at its end."""
+    network = add_metadata(network, about)
     metadata = about.model_dump() | {HASH: hashlib.sha256(network).hexdigest()}
     file = io.BytesIO()
     file.write(network)
