@@ -1,6 +1,6 @@
 """Run a frozen backbone over every training and val photo, or over every view, once.
 
-Reads   of photos data/prepared/{train,val}, data/prepared/manifest.csv, the file that `backbones.<backbone>.weights`
+Reads   of photos data/prepared/{train,val}, data/prepared/groups.csv, the file that `backbones.<backbone>.weights`
         names; of views data/augmented/augmented, and what was made of photos
 Makes   data/features/<backbone>/plain/{train,val}.npy: pooled features of the photos, float32 (pictures, channels), and
         in {train,val}.csv what each row shows; data/features/<backbone>/backbone.keras: the network, which transfer

@@ -1,6 +1,6 @@
 """Look for photos of train and val that may be in the wrong folder; test stays closed.
 
-Reads   data/features/<main_backbone>/plain
+Reads   data/features/<main_backbone>/plain; data/prepared/manifest.csv: which labels were decided about already
 Makes   plots/suspicious_labels.csv: the photos to look at, most suspicious first; metrics/label_errors.json: of how
         many photos, and whether every breed had enough of them to tell
 Alone   python -m stages.label_errors
@@ -33,13 +33,16 @@ def main() -> None:
     breeds = sorted(photos["labelled"].unique())
     labels = encode(photos["labelled"], breeds)
 
+    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
+    decided = photos["photo"].isin(manifest.loc[manifest["label_fix"] != "", "file"]).to_numpy()
     suspicious = pd.DataFrame(columns=COLUMNS)
     judged = bool(can_be_judged(labels, groups))
     if judged:
         probabilities = out_of_fold_probabilities(features, labels, groups, params.seed)
-        suspicious = find_suspicious(photos, probabilities, breeds)
+        suspicious = find_suspicious(photos, probabilities, breeds, decided)
     write_csv(suspicious, paths.PLOTS / "suspicious_labels.csv")
     found = {"judged": judged, "folds": FOLDS, "photos": len(photos), "suspicious": len(suspicious)}
+    found["decided"] = int(decided.sum())
     write_json(paths.METRICS / "label_errors.json", found)
     print(f"label_errors: {len(suspicious)} of {len(photos)} photos of train and val look wrong")
 

@@ -1,7 +1,8 @@
 """Read every photo, refuse what can't be trusted, find duplicates, split, resize.
 
-Reads   the folder that `data.source` names, one sub-folder a breed
-Makes   data/prepared/{train,val,test}/<breed>/<photo>.png, with manifest.csv and refused.csv beside them,
+Reads   the folder that `data.source` names, one sub-folder a breed; data/label_fixes.csv: what a person decided about
+        labels, which no photo is touched for
+Makes   data/prepared/{train,val,test}/<breed>/<photo>.png, with manifest.csv, groups.csv and refused.csv beside them,
         metrics/prepare.json, plots/class_balance.csv
 Alone   python -m stages.prepare
 Cost    5 s for 936 photographs at 260 px on 2 cores; `compute` in params.yaml spreads it over several machines
@@ -26,11 +27,19 @@ from stages.lib.core.splits import SPLITS
 from stages.lib.engines.engine import Engine, start_engine
 from stages.lib.images.duplicates import near_pairs, perceptual_hashes
 from stages.lib.images.folders import find_photos
-from stages.lib.images.manifest import check_splits, doubtful_labels, make_manifest, summarise
+from stages.lib.images.label_fixes import LabelFix, apply_label_fixes, read_label_fixes
+from stages.lib.images.manifest import (
+    DROPPED,
+    MANIFEST_COLUMNS,
+    check_splits,
+    doubtful_labels,
+    make_manifest,
+    summarise,
+)
 from stages.lib.images.photos import Refused, read_photo, write_square
 from stages.lib.images.refusals import REFUSED_LIST, TooMuchRefusedError, check_refused, refuse_label_conflicts
 
-PHOTO_COLUMNS = ["file", "breed", "sha256", "width", "height", "hash", "mirrored"]
+PHOTO_COLUMNS = ["file", "breed", "sha256", "width", "height", "hash", "mirrored", "label", "label_fix"]
 REFUSED_COLUMNS = ["file", "breed", "reason", "detail"]
 
 
@@ -54,18 +63,22 @@ def read_and_resize(
 
 
 def move_to_splits(resized: Path, manifest: pd.DataFrame, folder: Path) -> None:
-    """Move the pictures of ``manifest`` from ``resized`` to their splits' folders, and drop those of refused photos."""
-    for file, split in zip(manifest["file"], manifest["split"], strict=True):
+    """Move the pictures of ``manifest`` from ``resized`` to their splits' folders, and drop those that are not used."""
+    used = manifest[manifest["split"] != DROPPED]
+    for file, split, source_file in zip(used["file"], used["split"], used["source_file"], strict=True):
         picture = folder / split / f"{file}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
-        (resized / f"{file}.png").rename(picture)
+        (resized / f"{source_file}.png").rename(picture)
     shutil.rmtree(resized)
 
 
 def make_prepared(
-    params: Params, breeds: dict[str, list[str]], engine: Engine
-) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    """Make data/prepared of the files in ``breeds``; return the manifest, its pairs of duplicates, what is refused."""
+    params: Params, breeds: dict[str, list[str]], fixes: list[LabelFix], engine: Engine
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame, list[str]]:
+    """Make data/prepared of the files in ``breeds``.
+
+    Returns the manifest, its pairs of duplicates, what is refused, and which ``fixes`` are about no photo.
+    """
     data = params.data
     source = Path(data.source)
     files = [source / file for of_breed in breeds.values() for file in of_breed]
@@ -79,6 +92,7 @@ def make_prepared(
             )
 
         records = engine.map(read, files, what="prepare", folder=folder)
+        idle = apply_label_fixes(records, fixes, breeds, paths.LABEL_FIXES)
         refuse_label_conflicts(records)
         refused = pd.DataFrame([record for record in records if record["reason"]], columns=REFUSED_COLUMNS)
         check_refused(refused, breeds, data.max_refused)
@@ -88,30 +102,37 @@ def make_prepared(
         manifest = make_manifest(photos, pairs, params.split.test, params.split.val, params.seed)
         check_splits(manifest, refused, list(breeds))
         move_to_splits(resized, manifest, folder)
-        manifest.to_csv(folder / "manifest.csv", index=False)
+        listed = manifest.sort_values(["breed", "file"], kind="stable")[MANIFEST_COLUMNS]
+        listed.to_csv(folder / "manifest.csv", index=False)
+        # of the manifest what features reads, so that a label that is kept as it is runs no network again
+        listed.loc[listed["split"] != DROPPED, ["file", "group"]].to_csv(folder / "groups.csv", index=False)
         refused.to_csv(folder / "refused.csv", index=False)
-    return manifest, pairs, refused
+    return manifest, pairs, refused, idle
 
 
 def main() -> None:
     """Run the stage."""
     params = load_params()
     breeds = find_photos(Path(params.data.source))
+    fixes = read_label_fixes(paths.LABEL_FIXES)
     try:
         with start_engine(params.compute.engine, params.compute.address) as engine:
-            manifest, pairs, refused = make_prepared(params, breeds, engine)
+            manifest, pairs, refused, idle = make_prepared(params, breeds, fixes, engine)
     except TooMuchRefusedError as error:
         REFUSED_LIST.parent.mkdir(parents=True)
         error.refused.to_csv(REFUSED_LIST, index=False)
         raise
-    write_json(paths.METRICS / "prepare.json", summarise(manifest, pairs, refused))
-    balance = manifest.groupby(["breed", "split"]).size().rename("photos").reset_index()
+    write_json(paths.METRICS / "prepare.json", summarise(manifest, pairs, refused, len(idle)))
+    used = manifest[manifest["split"] != DROPPED]
+    balance = used.groupby(["breed", "split"]).size().rename("photos").reset_index()
     with whole_file(paths.PLOTS / "class_balance.csv") as partial:
         balance.to_csv(partial, index=False)
-    counts = ", ".join(f"{(manifest['split'] == split).sum()} {split}" for split in SPLITS)
-    print(f"{len(manifest)} photos of {len(breeds)} breeds: {counts}; {len(refused)} refused")
+    counts = ", ".join(f"{(used['split'] == split).sum()} {split}" for split in SPLITS)
+    print(f"{len(used)} photos of {len(breeds)} breeds: {counts}; {len(refused)} refused")
     for row in refused.itertuples():
         print(f"refused: {row.file}: {row.reason}")
+    for line in idle:
+        print(f"decided in {paths.LABEL_FIXES}: {line}")
     for both in doubtful_labels(manifest, pairs):
         print(f"alike in two breeds, look whether both labels are right: {both}")
 

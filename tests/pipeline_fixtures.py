@@ -18,8 +18,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITION = (
-    "stages", "dvc.yaml", "data/dvc.yaml", ".gitignore", "data/.gitignore", "models/.gitignore", ".dvc/config",
-    ".dvc/.gitignore", ".dvc/plots", ".dvcignore",
+    "stages", "dvc.yaml", "data/dvc.yaml", "data/label_fixes.csv", ".gitignore", "data/.gitignore", "models/.gitignore",
+    ".dvc/config", ".dvc/.gitignore", ".dvc/plots", ".dvcignore",
 )  # fmt: skip
 RECORDS = "PIPELINE_RECORDS"  # environment variable: the folder that `record_stage` writes to
 

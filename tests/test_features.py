@@ -43,7 +43,7 @@ def project(tmp_path_factory, draw_photo, write_params, run_stage) -> Path:
         for split, count in PHOTOS.items():
             for number in range(count):
                 photo = f"{breed}/{split} {number}.jpg"
-                listed.append({"file": photo, "breed": breed, "split": split, "group": 100 * place + len(listed)})
+                listed.append({"file": photo, "group": 100 * place + len(listed)})
                 picture = root / f"data/prepared/{split}/{photo}.png"
                 picture.parent.mkdir(parents=True, exist_ok=True)
                 draw_photo(100 * place + 10 * number + len(split), (PREPARED, PREPARED)).save(picture)
@@ -52,7 +52,7 @@ def project(tmp_path_factory, draw_photo, write_params, run_stage) -> Path:
                     view.parent.mkdir(parents=True, exist_ok=True)
                     draw_photo(1000 + 100 * place + number, (PREPARED, PREPARED)).save(view)
                     views.append({"view": f"{breed}/{view.name}", "photo": f"{breed}/{picture.name}", "copy": 0})
-    pd.DataFrame(listed).to_csv(root / "data/prepared/manifest.csv", index=False)
+    pd.DataFrame(listed).to_csv(root / "data/prepared/groups.csv", index=False)
     (root / "data/augmented/plain").mkdir()
     pd.DataFrame(views).to_csv(root / "data/augmented/augmented/views.csv", index=False)
     pd.DataFrame(views).head(0).to_csv(root / "data/augmented/plain/views.csv", index=False)

@@ -13,6 +13,8 @@ from stages.lib.datasets.features import read_photos
 from stages.lib.probes.label_errors import COLUMNS, can_be_judged, find_suspicious, out_of_fold_probabilities
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
+NO_FIX = {"label_fix": ""}
+UNDECIDED = np.zeros(90, bool)
 TRAINED = (0, 1, 2, 4, 5, 6)  # of the first eight photos of a breed
 
 
@@ -34,7 +36,7 @@ def test_swapped_labels_are_found_and_no_other(photos):
     given = labels.copy()
     given[[3, 40, 77]] = [2, 0, 1]
     table = named(given)
-    found = find_suspicious(table, out_of_fold_probabilities(features, given, np.arange(90), seed=1), BREEDS)
+    found = find_suspicious(table, out_of_fold_probabilities(features, given, np.arange(90), seed=1), BREEDS, UNDECIDED)
     assert list(found.columns) == COLUMNS
     assert sorted(found["photo"]) == sorted(table["photo"].iloc[[3, 40, 77]])
     assert found.set_index("photo").loc[table["photo"].iloc[[3, 40, 77]], "suggested"].tolist() == [
@@ -46,9 +48,19 @@ def test_swapped_labels_are_found_and_no_other(photos):
     assert (found["suggested_probability"] > found["quality"]).all()
 
 
+def test_a_label_that_a_person_decided_about_is_suspicious_no_more(photos):
+    features, labels = photos
+    given = labels.copy()
+    given[[3, 40, 77]] = [2, 0, 1]
+    probabilities = out_of_fold_probabilities(features, given, np.arange(90), seed=1)
+    found = find_suspicious(named(given), probabilities, BREEDS, np.isin(np.arange(90), [3, 77]))
+    assert found["photo"].tolist() == ["Akita/40.jpg"]
+
+
 def test_where_no_label_is_wrong_the_table_is_empty(photos):
     features, labels = photos
-    found = find_suspicious(named(labels), out_of_fold_probabilities(features, labels, np.arange(90), seed=1), BREEDS)
+    probabilities = out_of_fold_probabilities(features, labels, np.arange(90), seed=1)
+    found = find_suspicious(named(labels), probabilities, BREEDS, UNDECIDED)
     assert found.empty
     assert list(found.columns) == COLUMNS
 
@@ -88,16 +100,20 @@ def checkout(tmp_path):
         for label, breed in enumerate(BREEDS):
             for number in range(photos):
                 split = "val" if number % 4 == 3 else "train"
-                rows.append({"file": f"{breed}/{number:02}.jpg", "breed": breed, "split": split, "group": len(rows)})
+                row = {"file": f"{breed}/{number:02}.jpg", "breed": breed, "split": split, "group": len(rows)}
+                rows.append(row | NO_FIX)
                 true = {("Akita", 5): 1, ("Borzoi", 7): 0}.get((breed, number), label)
                 features[split].append(generator.normal(size=8) + 5 * np.eye(8)[true])
         groups = {row["file"]: row["group"] for row in rows}
+        rows.append({"file": "Akita/tested.jpg", "breed": "Akita", "split": "test", "group": len(rows)} | NO_FIX)
         folder = tmp_path / "data/features/VGG16/plain"
         folder.mkdir(parents=True)
         for split, of_split in features.items():
             names = sorted(row["file"] for row in rows if row["split"] == split)
             write_shown(folder, split, names, [groups[name] for name in names])
             np.save(folder / f"{split}.npy", np.array(of_split, np.float32))
+        (tmp_path / "data/prepared").mkdir()
+        pd.DataFrame(rows).to_csv(tmp_path / "data/prepared/manifest.csv", index=False)
         return tmp_path
 
     return made
@@ -114,7 +130,20 @@ def test_the_stage_lists_photos_of_train_and_val_that_look_like_another_breed(ch
         ["Borzoi/07.jpg", "val", "Borzoi", "Akita"],
     ]
     assert json.loads((folder / "metrics/label_errors.json").read_text()) == {
-        "judged": True, "folds": 5, "photos": 72, "suspicious": 2,
+        "judged": True, "folds": 5, "photos": 72, "suspicious": 2, "decided": 0,
+    }  # fmt: skip
+
+
+def test_the_stage_leaves_out_what_a_person_kept(checkout, write_params, run_stage):
+    folder = checkout()
+    write_params(folder / "params.yaml", main_backbone="VGG16")
+    listed = pd.read_csv(folder / "data/prepared/manifest.csv", keep_default_na=False)
+    listed.loc[listed["file"] == "Borzoi/07.jpg", "label_fix"] = "keep"
+    listed.to_csv(folder / "data/prepared/manifest.csv", index=False)
+    assert run_stage(label_errors.main, folder) == 0
+    assert pd.read_csv(folder / "plots/suspicious_labels.csv")["photo"].tolist() == ["Akita/05.jpg"]
+    assert json.loads((folder / "metrics/label_errors.json").read_text()) == {
+        "judged": True, "folds": 5, "photos": 72, "suspicious": 1, "decided": 1,
     }  # fmt: skip
 
 
@@ -124,7 +153,7 @@ def test_the_stage_judges_no_label_where_a_breed_has_too_few_photos(checkout, wr
     assert run_stage(label_errors.main, folder) == 0
     assert (folder / "plots/suspicious_labels.csv").read_text() == f"{','.join(COLUMNS)}\n"
     assert json.loads((folder / "metrics/label_errors.json").read_text()) == {
-        "judged": False, "folds": 5, "photos": 12, "suspicious": 0,
+        "judged": False, "folds": 5, "photos": 12, "suspicious": 0, "decided": 0,
     }  # fmt: skip
 
 

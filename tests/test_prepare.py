@@ -153,7 +153,12 @@ def test_the_manifest_has_a_row_for_every_photo_that_is_used(prepared, manifest)
         rows.append((file, file.split("/")[0], digest, width, height))
     columns = ["file", "breed", "sha256", "width", "height"]
     pd.testing.assert_frame_equal(manifest[columns], pd.DataFrame(rows, columns=columns))
-    assert list(manifest.columns) == ["file", "breed", "split", "group", "sha256", "width", "height"]
+    assert list(manifest.columns) == [
+        "file", "breed", "split", "group", "sha256", "width", "height", "source_file", "folder_breed", "label_fix",
+    ]  # fmt: skip
+    assert manifest["source_file"].equals(manifest["file"])
+    assert manifest["folder_breed"].equals(manifest["breed"])
+    assert (manifest["label_fix"] == "").all()
 
 
 def test_pictures_stand_where_the_manifest_says_and_nothing_else_does(prepared, manifest, contents):
@@ -186,7 +191,7 @@ def test_duplicates_and_they_alone_are_a_group_and_in_one_split(manifest):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_duplicates_stay_together_whatever_the_seed(manifest, seed):
-    photos = manifest.drop(columns=["split", "group"])
+    photos = manifest[["file", "breed", "sha256", "width", "height", "label_fix"]].assign(label=manifest["breed"])
     of_file = {file: row for row, file in enumerate(photos["file"])}
     alike = [["Cairn/00.jpg", "Cairn/summer 2024/twin.jpg"], [f"Cairn/{name}" for name in FAMILY]]
     pairs = np.array([(of_file[one], of_file[two]) for files in alike for one, two in combinations(files, 2)])
@@ -215,6 +220,7 @@ def test_the_metrics_are_the_counts(prepared, manifest):
             "total": 8, "cut short": 1, "empty": 1, "not a picture": 2, "same photo in two breeds": 2,
             "too many pixels": 1, "unreadable": 1,
         },
+        "label_fixes": {what: dict.fromkeys(SPLITS, 0) for what in ("kept", "moved", "dropped")} | {"idle": 0},
     }  # fmt: skip
     metrics = json.loads((prepared[0] / "metrics" / "prepare.json").read_text(encoding="utf-8"))
     assert metrics == expected

@@ -8,6 +8,7 @@ TUNING = Path("tuning")
 
 SAMPLE = Path("data/sample")
 UNKNOWN_SAMPLE = Path("data/sample_unknown")
+LABEL_FIXES = Path("data/label_fixes.csv")
 STANFORD_DOGS_ARCHIVE = Path("data/stanford_dogs.tar")
 STANFORD_DOGS = Path("data/stanford_dogs")
 WEIGHTS = Path("data/weights")

@@ -33,9 +33,11 @@ def require(*needed: Path) -> None:
 def describe_photos(files: list[Path], split: str) -> pd.DataFrame:
     """What the rows of a split's pictures show: photo, breed, group (equal for near duplicates), view (False)."""
     photos = name_photos(files, paths.PREPARED / split)
-    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
-    rows = manifest.set_index("file").loc[photos, ["breed", "group"]]
-    return rows.rename_axis("photo").reset_index().assign(view=False)
+    listed = pd.read_csv(paths.PREPARED / "groups.csv", dtype={"file": str}, keep_default_na=False).set_index("file")
+    breeds = [photo.partition("/")[0] for photo in photos]
+    return pd.DataFrame(
+        {"photo": photos, "breed": breeds, "group": listed.loc[photos, "group"].tolist(), "view": False}
+    )
 
 
 def describe_views(files: list[Path], photos: pd.DataFrame) -> pd.DataFrame:

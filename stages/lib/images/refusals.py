@@ -23,14 +23,15 @@ class TooMuchRefusedError(UserError):
 def refuse_label_conflicts(records: list[dict[str, Any]]) -> None:
     """Refuse every photo that stands, pixel by pixel, in two breeds: nobody can tell which label is right.
 
-    The pixels are those that the networks would see. Near duplicates in two breeds are kept (see `doubtful_labels`).
+    The pixels are those that the networks would see, and the breed of each is its ``label``, see `apply_label_fixes`;
+    one that a person dropped has none. Near duplicates in two breeds are kept (see `doubtful_labels`).
     """
     twins = defaultdict(list)
     for record in records:
-        if not record["reason"]:
+        if not record["reason"] and record["label"]:
             twins[record["pixels"]].append(record)
     for same in twins.values():
-        if len({record["breed"] for record in same}) > 1:
+        if len({record["label"] for record in same}) > 1:
             files = ", ".join(record["file"] for record in same)
             for record in same:
                 record.update(reason=LABEL_CONFLICT, detail=files)

@@ -31,7 +31,9 @@ def can_be_judged(labels: np.ndarray, groups: np.ndarray) -> bool:
     return pd.DataFrame({"label": labels, "group": groups}).groupby("label")["group"].nunique().min() >= FOLDS
 
 
-def find_suspicious(photos: pd.DataFrame, probabilities: np.ndarray, breeds: list[str]) -> pd.DataFrame:
+def find_suspicious(
+    photos: pd.DataFrame, probabilities: np.ndarray, breeds: list[str], decided: np.ndarray
+) -> pd.DataFrame:
     """Rank the photos whose label is most likely wrong, the most suspicious first.
 
     Confident learning (Northcutt et al., JAIR 2021) says which, by cleanlab's defaults; their quality ranks them. With
@@ -42,6 +44,7 @@ def find_suspicious(photos: pd.DataFrame, probabilities: np.ndarray, breeds: lis
         photos: one row a photo with the columns photo, split and labelled (its breed).
         probabilities: (n, breeds), out of fold.
         breeds: the columns of ``probabilities``.
+        decided: bool (n,), of photos whose label a person has confirmed or mended: they are never suspicious again.
 
     Returns:
         `COLUMNS`, with ``suggested`` the most probable breed and ``quality`` (0 to 1, low is suspicious) the
@@ -55,4 +58,4 @@ def find_suspicious(photos: pd.DataFrame, probabilities: np.ndarray, breeds: lis
         quality=get_label_quality_scores(labels, probabilities),
         suggested_probability=probabilities.max(axis=1),
     )
-    return table[suspicious].sort_values(["quality", "photo"], kind="stable")[COLUMNS].reset_index(drop=True)
+    return table[suspicious & ~decided].sort_values(["quality", "photo"], kind="stable")[COLUMNS].reset_index(drop=True)
