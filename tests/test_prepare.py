@@ -164,7 +164,7 @@ def test_the_manifest_has_a_row_for_every_photo_that_is_used(prepared, manifest)
 def test_pictures_stand_where_the_manifest_says_and_nothing_else_does(prepared, manifest, contents):
     made = set(contents(prepared[0] / "data"))
     expected = {f"prepared/{row.split}/{row.file}.png" for row in manifest.itertuples()}
-    assert made == expected | {"prepared/manifest.csv", "prepared/refused.csv"}
+    assert made == expected | {f"prepared/{table}.csv" for table in ("groups", "manifest", "refused")}
     for name in expected:
         with Image.open(prepared[0] / "data" / name) as image:
             assert (image.format, image.mode, image.size) == ("PNG", "RGB", (SIDE, SIDE))
