@@ -1,11 +1,14 @@
 """Each fault that `python -m benchmarks.faults` puts back does what its name says, on tiny inputs."""
 
+import re
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmarks.faults import __main__ as main_module
 from benchmarks.faults import (
     going_on,
     leaking_views,
@@ -17,8 +20,8 @@ from benchmarks.faults import (
     squashing,
     steering_by_test,
 )
-from benchmarks.faults.__main__ import keep
-from benchmarks.faults.outcomes import Outcome, mean_and_interval, spread, summarise
+from benchmarks.faults.__main__ import FAULTS, keep
+from benchmarks.faults.outcomes import Outcome, mean_and_interval, spread, summarise, to_markdown
 from benchmarks.faults.photos import Photographs, light_edit, pixels_of
 from benchmarks.faults.recipe import Pictures, Recipe
 from stages.lib.core.params import Split, load_params
@@ -253,6 +256,38 @@ def test_what_is_measured_again_replaces_what_was_and_leaves_the_rest(tmp_path):
     keep(rows("squashing", 0.3), file)
     kept = pd.read_csv(file)
     assert list(zip(kept["fault"], kept["reported"], strict=True)) == [("scaled_pixels", 0.2), ("squashing", 0.3)]
+
+
+def test_the_command_measures_what_is_asked_for_keeps_it_and_draws_it(tmp_path, draw_photo, monkeypatch, capsys):
+    (tmp_path / "photos/Beagle").mkdir(parents=True)
+    draw_photo(1, (160, 120)).save(tmp_path / "photos/Beagle/1.png")
+    rows = [Outcome("going_on", f"{network}, now", seed, 0.03, 0.01, 0.01) for network in "ab" for seed in (1, 2)]
+    splits = [Outcome("one_split", "pair", seed, gain, 0.02, 0.02) for seed, gain in enumerate([0.03, -0.01, 0.04])]
+    monkeypatch.setattr(main_module, "MEASURED", tmp_path / "faults.csv")
+    monkeypatch.setattr(main_module, "PICTURES", tmp_path / "pictures")
+    monkeypatch.setattr(going_on, "measure", lambda *_: rows)
+    monkeypatch.setattr(one_split, "measure", lambda *_: splits)
+    command = ["faults", "--photos", str(tmp_path / "photos"), "--only", "going_on", "one_split"]
+    monkeypatch.setattr("sys.argv", command)
+    main_module.main()
+    printed = capsys.readouterr().out
+    assert "| `going_on` | a, now | 3.0 | 1.0 | 1.0 | +2.0 (2.0 to 2.0) | 0 |" in printed
+    assert "| pair | 3 | 2.0 |" in printed and "| 33% |" in printed
+    for fault in ("going_on", "one_split"):
+        with Image.open(tmp_path / f"pictures/{fault}.png") as picture:
+            assert picture.width > 500
+    assert len(pd.read_csv(tmp_path / "faults.csv")) == 7
+
+
+def test_the_tables_of_the_page_are_what_was_measured(root):
+    outcomes = pd.read_csv(main_module.MEASURED)
+    page = (root / "docs/faults.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if re.match(r"\| (`\w+` \| .* \| [\d−]|.* \| \d+ \| \d)", line)]
+    assert rows == to_markdown(outcomes)
+    measured = sorted(set(outcomes["fault"]))
+    pictures = re.findall(r"\]\(faults/(\w+)\.png\)", page)
+    assert sorted(pictures) == measured and set(measured) <= set(FAULTS)
+    assert all((root / f"docs/faults/{fault}.png").exists() for fault in pictures)
 
 
 def test_photographs_have_views_and_edits_that_show_their_photo(tmp_path, draw_photo):

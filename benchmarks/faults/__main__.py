@@ -4,7 +4,8 @@
 
 FOLDER has one sub-folder a breed. Each fault is a module beside this one, whose docstring says what it patches;
 networks train as params.yaml says. The weights are the bundled ones, out of data/weights: `dvc repro data/dvc.yaml`
-makes what is missing. All outcomes go to benchmarks/faults.csv, where those of faults that are not measured again stay.
+makes what is missing. All outcomes go to benchmarks/faults.csv, where those of faults that are not measured again stay,
+the pictures to docs/faults, and the rows of the tables in docs/faults.md are printed.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from benchmarks.faults import (
     squashing,
     steering_by_test,
 )
-from benchmarks.faults.outcomes import Outcome, spread, summarise
+from benchmarks.faults.drawing import draw_fault, draw_splits
+from benchmarks.faults.outcomes import Outcome, spread, summarise, to_markdown
 from benchmarks.faults.photos import Photographs
 from stages.lib.core.errors import run
 from stages.lib.core.outputs import whole_file
@@ -45,6 +47,7 @@ FAULTS = {
     )
 }
 MEASURED = Path("benchmarks/faults.csv")
+PICTURES = Path("docs/faults")
 
 
 def keep(outcomes: pd.DataFrame, file: Path) -> pd.DataFrame:
@@ -78,9 +81,11 @@ def main() -> None:
         of_one = measured["fault"] == "one_split"
         for table in (summarise(measured[~of_one]), spread(measured[of_one])):
             print(table.round(4).to_string(index=False) if len(table) else "", flush=True)
-    of_one = outcomes["fault"] == "one_split"
-    print(summarise(outcomes[~of_one]).round(3).to_string(index=False))
-    print(spread(outcomes[of_one]).round(3).to_string(index=False))
+    for fault in outcomes["fault"].unique():
+        draw = draw_splits if fault == "one_split" else draw_fault
+        with whole_file(PICTURES / f"{fault}.png") as partial:
+            draw(outcomes[outcomes["fault"] == fault]).savefig(partial, dpi=110, format="png")
+    print("\n".join(to_markdown(outcomes)))
 
 
 if __name__ == "__main__":

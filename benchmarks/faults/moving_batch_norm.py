@@ -15,7 +15,7 @@ from stages.lib.core import paths
 from stages.lib.core.params import Transfer
 from stages.lib.networks.classifiers import head_network, join
 
-STEPS, LOOKS = 200, 4
+STEPS, LOOKS = 100, 5
 
 
 def move_batch_norms(backbone: keras.Model) -> None:

@@ -35,17 +35,13 @@ def known(recipe: Recipe) -> np.ndarray:
 
 
 def measure(photographs: Photographs, seeds: list[int]) -> list[Outcome]:
-    """The CNN and a head; true is what the same model has on the photos of test of which training knows no edit.
-
-    Sound is what the recipe with groups reports of the same folder.
-    """
+    """The CNN and a head; true, and sound, is what it has on the photos of test of which training knows no edit."""
     params, outcomes = photographs.params, []
     for network, pictures, settings in photographs.small_and_frozen("with_edits"):
         for share in PLANTED:
             for seed in seeds:
-                planted = plant(pictures, share, seed)
-                right, wrong = (each(planted, settings, params.split, seed) for each in (Recipe, SplitByFile))
-                true = wrong.accuracy(wrong.test & ~known(wrong))
-                outcome = wrong.accuracy(wrong.test), true, right.accuracy(right.test)
-                outcomes.append(Outcome("near_duplicates", f"{network}, {share:.0%} planted", seed, *outcome))
+                faulty = SplitByFile(plant(pictures, share, seed), settings, params.split, seed)
+                true = faulty.accuracy(faulty.test & ~known(faulty))
+                case = f"{network}, {share:.0%} planted"
+                outcomes.append(Outcome("near_duplicates", case, seed, faulty.accuracy(faulty.test), true, true))
     return outcomes

@@ -13,7 +13,7 @@ from benchmarks.faults.photos import Photographs, frozen_features, pixels_of
 from benchmarks.faults.recipe import Pictures, Recipe
 from stages.lib.probes.linear_probe import linear_probe
 
-SPLITS = 200
+SPLITS = 100
 SEEDS = 10  # of a network on one and the same split
 PAIRS = {
     "EfficientNetLite0 or VGG16, both at 128": (("EfficientNetLite0", 128), ("VGG16", 128)),

@@ -60,3 +60,23 @@ def spread(outcomes: pd.DataFrame) -> pd.DataFrame:
         row = {"case": case, "tried": len(each), "true": true, "std": reported.std(ddof=1)}
         rows.append(row | {"reported_low": low, "reported_high": high, "wrong": wrong, "wrong_of_five": wrong_of_five})
     return pd.DataFrame(rows)
+
+
+def _points(low: float, high: float) -> str:
+    return f"{100 * low:.1f} to {100 * high:.1f}".replace("-", "−")
+
+
+def to_markdown(outcomes: pd.DataFrame) -> list[str]:
+    """The rows of the table in docs/faults.md: `summarise` and `spread` in percent and points."""
+    of_one, rows = outcomes["fault"] == "one_split", []
+    for row in summarise(outcomes[~of_one]).to_dict("records"):
+        flatters, costs = (f"{100 * row[name]:+.1f}".replace("-", "−") for name in ("flatters", "costs"))
+        means = " | ".join(f"{100 * row[name]:.1f}".replace("-", "−") for name in ("reported", "true", "sound"))
+        flattered = f"{flatters} ({_points(row['flatters_low'], row['flatters_high'])})" if row["flatters"] else "0"
+        cost = f"{costs} ({_points(row['costs_low'], row['costs_high'])})" if row["costs"] else "0"
+        rows.append(f"| `{row['fault']}` | {row['case']} | {means} | {flattered} | {cost} |")
+    for row in spread(outcomes[of_one]).to_dict("records"):
+        wrong = f"{row['wrong']:.0%} | {row['wrong_of_five']:.0%}" if row["true"] < 0.5 else "| "
+        held = _points(row["reported_low"], row["reported_high"])
+        rows.append(f"| {row['case']} | {row['tried']} | {100 * row['true']:.1f} | {held} | {wrong} |")
+    return rows
