@@ -22,7 +22,8 @@ from test_graph import ALL, GRAPH, PARAMS, RERUN, STAGES, after, may_run_again, 
 from stages import app, predict, tune
 from stages.lib.core.params import load_params
 
-PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+DOCS = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+PAGES = ["README.md", "README.fr.md", "CONTRIBUTING.md", *(f"docs/{name}" for name in DOCS)]
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 # what a page may mean by each; weights of both kinds are there for VGG16
 PLACEHOLDERS = {
@@ -44,10 +45,14 @@ RUN_BY = [
     ((".ci/run", "-r requirements/app.txt"), [r"\.venv-app/bin/pip install -r requirements/app\.txt"]),
     ((".ci/run", "-r requirements/ray.txt"), [r"pip install -r requirements/ray\.txt"]),
     ((".ci/run", "-r requirements/remotes.txt"), [r"pip install -r requirements/remotes\.txt"]),
+    ((".ci/run", "-r requirements/notebooks.txt"), [r"pip install -r requirements/notebooks\.txt"]),
+    ((".ci/run", 'git clone --quiet "$repository" "$clone"'), ["git clone ADDRESS dog-breeds", "cd dog-breeds"]),
     ((".ci/run", "-r requirements/dev.txt"), [r"pip install -r requirements/dev\.txt"]),
     ((".ci/run", "pre-commit run --all-files"), ["pre-commit run --all-files"]),
     ((".pre-commit-config.yaml", "ruff check"), ["ruff check", "ruff format", "mypy", "lint-imports"]),
-    (("tests/test_killed.py", '"repro", *targets'), ["dvc repro (view_features|STAGE)"]),
+    (("tests/test_killed.py", '"repro", *targets'), ["dvc repro (view_features|prepare|STAGE)"]),
+    (("tests/test_notebooks.py", "NotebookClient("), [r"jupyter lab notebooks/(analysis|analyse)\.ipynb"]),
+    (("tests/test_faults.py", '"--photos"'), [r"python -m benchmarks\.faults --photos photos( --only \w+)?"]),
     (
         ("tests/test_real_photographs.py", "EfficientNetLite2_transfer_plain"),
         [
@@ -64,14 +69,17 @@ RUN_BY = [
     (("tests/test_pipeline.py", '"plots", "show"'), ["dvc plots show"]),
     (
         ("tests/test_pipeline.py", "predict.main"),
-        [r"python -m stages\.predict( my_dog\.jpg| holidays/ --model VGG16_transfer_plain --json)?"],
+        [
+            r"python -m stages\.predict( my_dog\.jpg| data/sample/Cairn/cairn_000\.jpg)?",
+            r"python -m stages\.predict holidays/ --model VGG16_transfer_plain --json",
+        ],
     ),
     (("tests/pipeline_fixtures.py", '"checkout", "--with-deps"'), ["dvc (status|checkout)"]),
     (("tests/pipeline_fixtures.py", '"commit"'), ["git commit -am Before"]),
     (("tests/pipeline_fixtures.py", '"reset"'), [r"git checkout params\.yaml"]),
     (
         ("tests/test_docs.py", "def test_an_experiment_of_a_page_"),
-        [r"dvc exp run( -S ([~+]?backbones\.\S+|(data\.source|seed)=\S+))+"],
+        [r"dvc exp run( -S ([~+]?backbones\.\S+|(data\.(source|resize|duplicate_distance)|seed)=\S+))+"],
     ),
     (
         ("tests/test_docs.py", "def test_a_queue_of_experiments_"),
@@ -282,6 +290,30 @@ def test_a_queue_of_experiments_is_shown_and_taken_over_by_the_commands_of_the_p
 def test_the_one_snippet_of_python_is_in_the_page_that_its_test_reads():
     assert [page for page in PAGES for _ in blocks(page, "python")] == ["docs/serving.md"]
     assert '"docs/serving.md"' in (ROOT / "tests/test_export.py").read_text()
+
+
+# In French
+
+
+@pytest.mark.parametrize("page", ["docs/first-hour.fr.md"])
+def test_a_page_in_french_has_the_commands_of_the_english_one_and_its_links(page):
+    english = page.replace(".fr.md", ".md")
+
+    def in_english(text: str) -> str:
+        return text.replace("analyse.ipynb", "analysis.ipynb")
+
+    assert [in_english(block) for block in blocks(page, "bash")] == blocks(english, "bash")
+    assert len(re.findall(r"^## \d+\. ", TEXTS[page], re.MULTILINE)) == 10
+    links = {each: set(re.findall(r"\]\((?!first-hour)([^)]+)\)", TEXTS[each])) for each in (page, english)}
+    assert links[page] == links[english]
+
+
+def test_the_readme_in_french_has_the_two_commands_of_the_english_one_and_no_other_that_it_has_not():
+    french, english = blocks("README.fr.md", "bash"), blocks("README.md", "bash")
+    assert french[:2] == english[:2]
+    lines = {line for block in english for line in block.splitlines()}
+    assert [line for block in french for line in block.splitlines() if line not in lines] == []
+    assert len(TEXTS["README.fr.md"].splitlines()) <= 60
 
 
 # What runs again
