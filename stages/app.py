@@ -16,10 +16,7 @@ Exit code 0 where Ctrl-C ends it, 1 where it can't start, 2 for options that do 
 
 import argparse
 import contextlib
-import errno
 import os
-import signal
-import socket
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,12 +24,9 @@ from pathlib import Path
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.evaluated import read_evaluation
 from stages.lib.core.params import load_params
+from stages.lib.serving.listening import GRACE, HOST, PORT, end_as_ctrl_c, listen, port_number
 from stages.lib.serving.page_content import read_alike
 from stages.lib.serving.trained_models import HELP, find_model, load_model
-
-HOST = "127.0.0.1"
-PORT = 7860  # Gradio's own choice
-GRACE = 2  # seconds for answers under way when it ends; a browser keeps its connection open for ever
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -43,49 +37,11 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def port_number(text: str) -> int:
-    """A port from the command line: 0, for any that is free, to 65535.
-
-    Raises `argparse.ArgumentTypeError` for any other text, which argparse tells with exit code 2.
-    """
-    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535. Received: {text}")
-    return int(text)
-
-
-def listen(port: int) -> socket.socket:
-    """Take a port of this machine alone, 0 for any that is free; connections wait until they are served.
-
-    Raises `UserError` where the port is in use, or this user may not take it.
-    """
-    listener = socket.socket()
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or it would be taken for a minute after
-        listener.bind((HOST, port))
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise UserError(
-                f"Port {port} is in use, perhaps by this page already: end that, or choose another with --port."
-            ) from None
-        raise UserError(f"Port {port} can't be used ({error.strerror}): choose another with --port.") from None
-    return listener
-
-
 def set_environment(uploads: Path) -> None:
     """Tell Gradio what it reads from the environment when it is imported, and nothing else."""
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         del os.environ[name]
     os.environ |= {"GRADIO_TEMP_DIR": str(uploads), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
-
-
-def end_as_ctrl_c() -> None:
-    """Have what else ends a process end it as Ctrl-C does, so that the photos are removed."""
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, signal.default_int_handler)
 
 
 def main() -> int:
@@ -99,7 +55,8 @@ def main() -> int:
     with listen(arguments.port) as listener, tempfile.TemporaryDirectory(prefix="dog-breeds-") as uploads:
         end_as_ctrl_c()
         set_environment(Path(uploads))
-        from stages.lib.serving.page import make_page, serve  # Gradio reads the environment when it is imported
+        from stages.lib.serving.page import make_page  # Gradio reads the environment when it is imported
+        from stages.lib.serving.server import serve
 
         trained = load_model(path, evaluation, params.evaluate.turned_away)
         alike = read_alike(trained, params.families)

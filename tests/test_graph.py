@@ -22,7 +22,12 @@ GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = read_stages(ROOT)
 OF_THE_BEST = ("explain", "convert")  # wait for evaluate to say which model that is
 ARCHIVE = "stanford_dogs_archive"  # declares no deps, so that no change of code downloads 794 MB again
-COMMANDS = {"stages/app.py", "stages/predict.py", "stages/tune.py"}  # of a person's, beside the graph
+COMMANDS = {
+    "stages/app.py",
+    "stages/predict.py",
+    "stages/review.py",
+    "stages/tune.py",
+}  # of a person's, beside the graph
 NO_STAGES = {*COMMANDS, "stages/__init__.py", "stages/sources/__init__.py"}
 SHARED = {
     f"stages/sources/{name}.py" for name in ("download", "packages", "pytorch_files", "scenery")

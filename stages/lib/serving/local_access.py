@@ -5,6 +5,8 @@ and with a name of its own that leads to 127.0.0.1 (DNS rebinding) read the answ
 than this page needs, files of its folders among it.
 """
 
+from collections.abc import Callable, Mapping
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
@@ -39,10 +41,17 @@ class LocalAccess:
     """ASGI middleware: refuses other hosts, other origins and what the page does not need.
 
     A wrong host is a 400, another origin a 403, all else a 404. All that is served says that the browser is to load
-    nothing from outside for it, and to show it in no other page.
+    nothing from outside for it, and to show it in no other page. What a page needs and what its headers are is Gradio's
+    if nothing else is said.
     """
 
-    def __init__(self, app: ASGIApp):
+    def __init__(
+        self,
+        app: ASGIApp,
+        is_needed: Callable[[str, str], bool] = is_needed,
+        headers: Mapping[str, str] = HEADERS,
+    ):
+        self._is_needed, self._headers = is_needed, headers
         self._app = TrustedHostMiddleware(self._guard, allowed_hosts=HOSTS, www_redirect=False)
         self._served = app
 
@@ -56,14 +65,14 @@ class LocalAccess:
             origin = headers.get("origin")
             if origin is not None and origin != f"http://{headers['host']}":
                 return await PlainTextResponse("This page is of this machine alone.", 403)(scope, receive, send)
-            if not is_needed(scope["method"], scope["path"]):
+            if not self._is_needed(scope["method"], scope["path"]):
                 return await PlainTextResponse("Not here.", 404)(scope, receive, send)
         elif scope["type"] != "lifespan":
             return None  # a websocket, which the page has none of; the server closes it
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
         return await self._served(scope, receive, send_with_headers)

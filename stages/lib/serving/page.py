@@ -1,7 +1,6 @@
 """The page of `stages.app`, in Gradio: where photos are dropped, and what comes of it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any, NamedTuple
 import fastapi
 import gradio as gr
 import tensorflow as tf
-import uvicorn
 
 from stages.lib.inference.nearest import TrainingPhotos
 from stages.lib.serving.answers import answer_in_batches
@@ -179,21 +177,3 @@ def make_page(
     )
     page.add_middleware(LocalAccess)
     return page
-
-
-class _Server(uvicorn.Server):
-    """A server that tells when it is ready."""
-
-    def __init__(self, config: uvicorn.Config, when_ready: Callable[[], None]):
-        super().__init__(config)
-        self._when_ready = when_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._when_ready()
-
-
-def serve(page: fastapi.FastAPI, listener: socket.socket, grace: int, when_ready: Callable[[], None]) -> None:
-    """Serve ``page`` on ``listener`` until Ctrl-C, which is raised again; answers under way have ``grace`` seconds."""
-    config = uvicorn.Config(page, log_level="warning", server_header=False, timeout_graceful_shutdown=grace)
-    _Server(config, when_ready).run(sockets=[listener])

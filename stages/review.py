@@ -1,0 +1,81 @@
+"""A page on which a person looks at photos whose label is doubtful, one at a time, and decides by a key.
+
+It shows photos that stand in two breeds, near duplicates in two breeds, and the labels that the stage label_errors
+suspects, the most doubtful first, with the photos most like each; --errors also the errors on val of the best model.
+Each decision stands in data/label_fixes.csv before the next photo is shown, several windows do not lose each other's,
+and no photo is touched: `prepare` applies them. It is served to the browsers of this machine alone.
+
+Test photos are not among them. --test shows these alone, in random order and without any model's opinion: were only
+those mended that a model gets wrong, its score on test would rise by that alone.
+
+Reads   data/prepared/{manifest,refused}.csv, plots/suspicious_labels.csv, data/features of `main_backbone`, the photos;
+        with --errors data/predictions and metrics/evaluate.json
+Makes   data/label_fixes.csv
+Run     python -m stages.review [--errors | --test] [--port PORT], where requirements/app.txt is installed
+
+Exit code 0 where Ctrl-C ends it or nothing is doubtful, 1 where it can't start, 2 for options that do not exist.
+"""
+
+import argparse
+import contextlib
+from importlib.util import find_spec
+from pathlib import Path
+
+from stages.lib.core import paths
+from stages.lib.core.errors import UserError, run
+from stages.lib.core.params import load_params
+from stages.lib.images.label_fixes import read_label_fixes
+from stages.lib.serving.doubts import list_blind, list_doubts
+from stages.lib.serving.listening import GRACE, HOST, PORT, end_as_ctrl_c, listen, port_number
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m stages.review", description=__doc__.splitlines()[0])
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--errors", action="store_true", help="also what the best model gets wrong of val")
+    which.add_argument(
+        "--test",
+        action="store_true",
+        help="test photos alone, in random order and without any model's opinion, so that none is mended for its score",
+    )
+    parser.add_argument("--port", type=port_number, default=PORT, help=f"{PORT} if not given; 0 for any that is free")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the command."""
+    arguments = parse_arguments()
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise UserError('Starlette and uvicorn are not installed here: docs/labels.md, "A page", tells how.')
+    from stages.lib.serving.decisions import Decisions
+    from stages.lib.serving.review_page import Review, make_review_page
+    from stages.lib.serving.server import serve
+
+    params = load_params()
+    decided = {fix.sha256 for fix in read_label_fixes(paths.LABEL_FIXES)}
+    found = list_blind() if arguments.test else list_doubts(params, arguments.errors)
+    doubts = [doubt for doubt in found if doubt.sha256 not in decided]
+    if not doubts:
+        print("review: no label is left to look at")
+        return 0
+    review = Review(
+        doubts, Decisions(paths.LABEL_FIXES), Path(params.data.source), params.data.max_pixels, paths.LABEL_FIXES
+    )
+    with listen(arguments.port) as listener:
+        end_as_ctrl_c()
+        address = f"http://{HOST}:{listener.getsockname()[1]}"
+        # not raised where a shell has it ignored, as for its jobs in the background
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(
+                make_review_page(review),
+                listener,
+                GRACE,
+                lambda: print(f"{len(doubts)} photos: open {address} in a browser; Ctrl-C ends it.", flush=True),
+            )
+        print("ended")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
