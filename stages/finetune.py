@@ -44,12 +44,13 @@ def main() -> None:
     """Run the stage."""
     params = load_params()
     (backbone,) = parse_choices(__doc__, backbone=params.backbones)
-    name, settings = finetune_model(backbone), params.finetune
+    name = finetune_model(backbone)
     set_seed(params.seed)
     policy = set_precision(params.precision)
 
     folders = [paths.ACTIVATIONS / backbone / pictures for pictures in ("photos", "views")]
     (activations, shown), (val_activations, val_shown) = (read_rows(split, *folders) for split in ("train", "val"))
+    settings = params.finetune.for_photos((~shown["view"]).sum())
     transferred = load_classifier(paths.MODELS / f"{transfer_model(backbone, 'augmented')}.keras")
     names = transferred.breeds
     labels, val_labels = (encode(table["breed"], names) for table in (shown, val_shown))

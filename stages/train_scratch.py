@@ -42,11 +42,11 @@ def main() -> None:
     """Run the stage."""
     (variant,) = parse_choices(__doc__, variant=VARIANTS)
     params = load_params()
-    settings = params.train_scratch
     set_seed(params.seed)
     policy = set_precision(params.precision)
 
     photos, _ = find_pictures(paths.PREPARED / "train")
+    settings = params.train_scratch.for_photos(len(photos))
     files, breeds = find_pictures(paths.PREPARED / "train", paths.AUGMENTED / variant)  # the photos, then their views
     val_files, val_breeds = find_pictures(paths.PREPARED / "val")
     names = sorted(set(breeds))

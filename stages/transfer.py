@@ -30,13 +30,13 @@ def main() -> None:
     """Run the stage."""
     params = load_params()
     backbone, variant = parse_choices(__doc__, backbone=params.backbones, variant=VARIANTS)
-    settings = params.transfer
     set_seed(params.seed)
     policy = set_precision(params.precision)
 
     folder = paths.FEATURES / backbone
     (features, shown), (val_features, val_shown) = (read_rows(split, folder / variant) for split in ("train", "val"))
     names = sorted(set(shown["breed"]))
+    settings = params.transfer.for_photos((~shown["view"]).sum())
     labels, val_labels = (encode(table["breed"], names) for table in (shown, val_shown))
 
     name = transfer_model(backbone, variant)

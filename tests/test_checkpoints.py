@@ -22,7 +22,7 @@ from stages.lib.training.results import write_results
 
 SETTINGS = Transfer(
     steps=18, batch_size=8, class_balance="none", optimizer="adamw", learning_rate=0.05, weight_decay=0.01, dropout=0.5,
-    label_smoothing=0.1, validate_every=3, patience=4, dense_units=16,
+    label_smoothing=0.1, validate_every=3, patience=4, passes=0, dense_units=16,
 )  # fmt: skip
 NAME = "VGG16_transfer_plain"
 SLOW = pytest.mark.slow

@@ -349,8 +349,8 @@ FEATURES = {*of_each("features@{}"), *of_each("view_features@{}")}
 OF_BREEDS = {"prepare", "augment", *SCRATCH, *FEATURES, *OF_TRANSFER, *OF_MAIN, *LEFT_OUT}
 ALL = {"prepare_unknown", *OF_BREEDS}
 TRAINING = (
-    "steps", "batch_size", "class_balance", "optimizer", "learning_rate", "weight_decay", "dropout", "label_smoothing",
-    "validate_every", "patience",
+    "steps", "passes", "batch_size", "class_balance", "optimizer", "learning_rate", "weight_decay", "dropout",
+    "label_smoothing", "validate_every", "patience",
 )  # fmt: skip
 NETWORK = ("network", "weights", "image_size")
 OF_PHOTOS = {*of_each("features@{}"), *of_each("transfer@{}-plain"), *LEFT_OUT, *OF_MAIN}  # which look at no view

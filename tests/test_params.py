@@ -17,7 +17,7 @@ WRONG_NAMES = [
     ("split.xyz", "the keys here are test, val."),
     ("finetuning", "did you mean finetune?"),
     ("backbone", "did you mean backbones?"),
-    ("finetune.layers", "the keys here are steps, batch_size, class_balance, optimizer, learning_rate, weight_decay, "
+    ("finetune.layers", "the keys here are steps, passes, batch_size, class_balance, optimizer, learning_rate, weight_decay, "
         "dropout, label_smoothing, validate_every, patience."),
     ("backbones.VGG16.finetune_layer", "did you mean finetune_layers?"),
     ("backbones.VGG16.name", "the keys here are network, weights, image_size, finetune_layers."),
@@ -199,3 +199,14 @@ def test_a_small_number_is_read_however_dvc_writes_it(path, write_params, writte
 def test_each_network_of_the_registry_may_be_named(path, write_params, name):
     write_params(path, **{"backbones.VGG16.network": name})
     assert load_params(path).backbones["VGG16"].network == name
+
+
+def test_many_photos_are_trained_on_for_more_steps_in_as_many_looks(path, write_params):
+    write_params(path, **{"finetune.steps": 100, "finetune.validate_every": 20, "finetune.batch_size": 32})
+    settings = load_params(path).finetune.model_copy(update={"passes": 5})
+    assert settings.for_photos(640) == settings, "100 steps of 32 are 5 passes"
+    more = settings.for_photos(6401)
+    assert (more.steps, more.validate_every, more.looks) == (1005, 201, settings.looks)
+    assert more.steps * 32 >= 5 * 6401
+    assert more.model_copy(update={"steps": 100, "validate_every": 20}) == settings
+    assert settings.model_copy(update={"passes": 0}).for_photos(10**6).steps == 100

@@ -31,6 +31,7 @@ SETTINGS = Transfer(
     label_smoothing=0.0,
     validate_every=10,
     patience=10,
+    passes=0,
     dense_units=16,
 )
 

@@ -33,7 +33,7 @@ from stages.lib.training.results import write_results
 TRAINED, VALIDATED = 64, 33  # with batches of 16, the last one of val has a picture for one of the two devices alone
 SETTINGS = Transfer(
     steps=24, batch_size=16, class_balance="weights", optimizer="adamw", learning_rate=0.003, weight_decay=0.1,
-    dropout=0.0, label_smoothing=0.1, validate_every=4, patience=2, dense_units=16,
+    dropout=0.0, label_smoothing=0.1, validate_every=4, patience=2, passes=0, dense_units=16,
 )  # fmt: skip
 NAME = "VGG16_transfer_plain"
 SIDE = 32

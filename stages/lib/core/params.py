@@ -3,7 +3,7 @@
 import difflib
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 import yaml
@@ -81,6 +81,7 @@ class Training(Section):
     """What every stage that trains has."""
 
     steps: Count
+    passes: Annotated[int, Field(ge=0)]
     batch_size: Count
     class_balance: Literal["none", "weights", "sampling"]
     optimizer: Literal["adamw", "sgd"]
@@ -95,6 +96,13 @@ class Training(Section):
     def looks(self) -> int:
         """How often val is looked at: `steps` are rounded up to whole looks."""
         return math.ceil(self.steps / self.validate_every)
+
+    def for_photos(self, photos: int) -> Self:
+        """These settings with steps enough for `passes` over so many training photos, in as many looks at val."""
+        every = math.ceil(self.passes * photos / (self.batch_size * self.looks))
+        if every <= self.validate_every:
+            return self
+        return self.model_copy(update={"validate_every": every, "steps": every * self.looks})
 
 
 class Scratch(Training):

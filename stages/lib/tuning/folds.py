@@ -89,7 +89,7 @@ def cross_validate(
             features[steer],
             labels[steer],
             classes,
-            settings,
+            settings.for_photos(len(np.unique(pictures.photos[train]))),
             seed,
             "transfer in tune",
         )
