@@ -17,8 +17,8 @@ WRONG_NAMES = [
     ("split.xyz", "the keys here are test, val."),
     ("finetuning", "did you mean finetune?"),
     ("backbone", "did you mean backbones?"),
-    ("finetune.layers", "the keys here are steps, passes, batch_size, class_balance, optimizer, learning_rate, weight_decay, "
-        "dropout, label_smoothing, validate_every, patience."),
+    ("finetune.layers", "the keys here are steps, passes, batch_size, class_balance, optimizer, learning_rate, "
+        "weight_decay, dropout, label_smoothing, validate_every, patience."),
     ("backbones.VGG16.finetune_layer", "did you mean finetune_layers?"),
     ("backbones.VGG16.name", "the keys here are network, weights, image_size, finetune_layers."),
 ]  # fmt: skip
