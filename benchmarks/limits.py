@@ -78,7 +78,7 @@ def measure_networks(weights: Path, batch_size: int, xla: bool) -> list[tuple[st
     """What is run, its GFLOP a picture, and its pictures a second."""
     backbone = build_backbone("VGG16", SIDE, weights)
     features = keras.Model(backbone.input, pool(backbone.output))
-    head = head_network(features.output.shape[-1], BREEDS, 512, 0.5)
+    head = head_network(features.output.shape[-1], BREEDS, 0.5)
     whole = join(backbone, head)
     block5 = last_layers(backbone.layers, 3)
     for layer in backbone.layers:

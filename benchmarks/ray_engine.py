@@ -128,7 +128,7 @@ def write_model(folder: Path, breeds: list[str]) -> None:
     size = BACKBONE["image_size"]
     backbone = build_backbone(NETWORK, size, folder / BACKBONE["weights"])
     channels = backbone.output_shape[-1]
-    network = join(backbone, head_network(channels, len(breeds), 512, 0.5))
+    network = join(backbone, head_network(channels, len(breeds), 0.5))
     means = normalise(np.random.default_rng(1).random((len(breeds), channels), np.float32))
     save_classifier(Classifier(with_familiarity(network, means), sorted(breeds), "crop", size, [0.5]), folder / MODEL)
 

@@ -41,7 +41,7 @@ def main() -> None:
 
     name = transfer_model(backbone, variant)
     with all_devices(settings.batch_size, len(val_labels)):
-        head = head_network(features.shape[1], len(names), settings.dense_units, settings.dropout)
+        head = head_network(features.shape[1], len(names), settings.dropout)
         training = training_batches(features, labels, len(names), settings, params.seed)
         validation = validation_batches(val_features, val_labels, len(names), settings.batch_size)
         trained = train(head, training, validation, settings, what=name)

@@ -12,7 +12,7 @@ from small_classifiers import KNOWN
 
 from stages.lib.core import paths
 from stages.lib.core.errors import run
-from stages.lib.core.params import Transfer
+from stages.lib.core.params import Training
 from stages.lib.datasets.batches import training_batches, validation_batches
 from stages.lib.networks.classifiers import head_network, scratch_network
 from stages.lib.networks.model_files import Classifier
@@ -20,9 +20,9 @@ from stages.lib.training.checkpoints import Checkpoint, hash_stage
 from stages.lib.training.loop import set_seed, train
 from stages.lib.training.results import write_results
 
-SETTINGS = Transfer(
+SETTINGS = Training(
     steps=18, batch_size=8, class_balance="none", optimizer="adamw", learning_rate=0.05, weight_decay=0.01, dropout=0.5,
-    label_smoothing=0.1, validate_every=3, patience=4, passes=0, dense_units=16,
+    label_smoothing=0.1, validate_every=3, patience=4, passes=0,
 )  # fmt: skip
 NAME = "VGG16_transfer_plain"
 SLOW = pytest.mark.slow
@@ -71,7 +71,7 @@ def of_head():
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 80)
     inputs = (np.eye(3)[labels] + generator.normal(size=(80, 3))).astype(np.float32)
-    return head_network(3, 3, 16, 0.5), inputs, labels
+    return head_network(3, 3, 0.5), inputs, labels
 
 
 def of_scratch_network():

@@ -177,7 +177,7 @@ def test_averaged_views_are_part_of_each_exported_model(tmp_path, draw_photo, ru
 
 def put_head_on(backbone: keras.Model) -> keras.Model:
     keras.utils.set_random_seed(1)
-    return join(backbone, head_network(backbone.output_shape[-1], len(BREEDS), dense_units=8, dropout=0.5))
+    return join(backbone, head_network(backbone.output_shape[-1], len(BREEDS), dropout=0.5))
 
 
 def beginning_of(name: str) -> keras.Model:

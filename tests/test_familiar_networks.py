@@ -40,7 +40,7 @@ def backbone() -> keras.Model:
 
 def with_head(frozen: keras.Model, seed: int) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    return join(frozen, head_network(16, BREEDS, 8, 0.5))
+    return join(frozen, head_network(16, BREEDS, 0.5))
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from stages.lib.images.duplicates import near_pairs, perceptual_hashes
 PARAMS = load_params()
 BREEDS, EACH = 2, 20
 SHARES = Split(test=0.25, val=0.2)
-FEW = {"steps": 6, "validate_every": 2, "batch_size": 8, "dense_units": 8, "learning_rate": 0.03}
+FEW = {"steps": 6, "validate_every": 2, "batch_size": 8, "learning_rate": 0.03}
 TRANSFER = PARAMS.transfer.model_copy(update=FEW)
 
 

@@ -34,7 +34,7 @@ def project(tmp_path_factory, draw_photo, write_params, run_stage) -> Path:
     """A folder in which features and both variants of transfer ran, with a network whose weights are random."""
     root = tmp_path_factory.mktemp("features")
     changes = {f"{section}.{key}": value for section in ("transfer", "finetune") for key, value in QUICK.items()}
-    sizes = {"data.image_size": PREPARED, "transfer.dense_units": 8}
+    sizes = {"data.image_size": PREPARED}
     write_params(
         root / "params.yaml", backbones={NAME: SMALL}, main_backbone=NAME, precision="float32", **sizes, **changes
     )

@@ -381,7 +381,7 @@ RERUN = {
     "main_backbone": {*OF_MAIN, "evaluate", "report"},
     "precision": OF_BREEDS - {"prepare", "augment"},
     **{f"train_scratch.{name}": SCRATCH for name in (*TRAINING, "image_size")},
-    **{f"transfer.{name}": OF_TRANSFER for name in (*TRAINING, "dense_units")},
+    **{f"transfer.{name}": OF_TRANSFER for name in TRAINING},
     **{f"finetune.{name}": OF_FINETUNE for name in TRAINING},
     "evaluate.confidence_level": {*LEFT_OUT, "evaluate", "report", "export"},
     "evaluate.target_accuracy": {"evaluate", "report", "export"},

@@ -174,7 +174,7 @@ def test_a_network_without_breeds_is_saved_in_float32_with_the_same_bytes_each_t
     assert {layer.compute_dtype for layer in again.layers} == {"float32"}
     for weight, expected in zip(again.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
-    joined = join(again, head_network(again.output_shape[-1], 3, dense_units=4, dropout=0.1))
+    joined = join(again, head_network(again.output_shape[-1], 3, dropout=0.1))
     assert (joined.input_shape, joined.output_shape) == ((None, 32, 32, 3), (None, 3))
 
 
@@ -255,6 +255,6 @@ def test_damaged_weights_are_one_clear_line(weights, tmp_path, damage):
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_of_another_network_are_one_clear_line(tmp_path):
-    write_weights(head_network(3, 3, 4, 0.0), tmp_path / "head.weights.h5")
+    write_weights(head_network(3, 3, 0.0), tmp_path / "head.weights.h5")
     with pytest.raises(UserError, match="which does not fit"):
         build_backbone("VGG16", 32, tmp_path / "head.weights.h5")

@@ -36,7 +36,7 @@ MODELS = list_models(["A", "B"])
 
 def on_backbone(backbone: keras.Model, seed: int) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    return join(backbone, head_network(backbone.output.shape[-1], 3, 8, 0.5))
+    return join(backbone, head_network(backbone.output.shape[-1], 3, 0.5))
 
 
 def small_backbone() -> keras.Model:

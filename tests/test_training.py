@@ -11,7 +11,7 @@ from small_classifiers import KNOWN, assert_close, familiar
 
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError
-from stages.lib.core.params import Transfer
+from stages.lib.core.params import Training
 from stages.lib.datasets.batches import training_batches, validation_batches
 from stages.lib.networks.classifiers import head_network, scratch_network
 from stages.lib.networks.graphs import in_precision
@@ -20,7 +20,7 @@ from stages.lib.training import loop as training
 from stages.lib.training.loop import schedule, set_seed, train
 from stages.lib.training.results import write_results
 
-SETTINGS = Transfer(
+SETTINGS = Training(
     steps=40,
     batch_size=8,
     class_balance="none",
@@ -32,7 +32,6 @@ SETTINGS = Transfer(
     validate_every=10,
     patience=10,
     passes=0,
-    dense_units=16,
 )
 
 
@@ -43,10 +42,10 @@ def blobs(photos: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return (np.eye(3)[labels] * 3 + generator.normal(size=(photos, 3))).astype(np.float32), labels
 
 
-def train_head(settings: Transfer = SETTINGS, seed: int = 1) -> tuple[keras.Model, training.TrainingRun]:
+def train_head(settings: Training = SETTINGS, seed: int = 1) -> tuple[keras.Model, training.TrainingRun]:
     set_seed(seed)
     (inputs, labels), (val_inputs, val_labels) = blobs(), blobs(seed=1)
-    head = head_network(3, 3, settings.dense_units, settings.dropout)
+    head = head_network(3, 3, settings.dropout)
     batches = training_batches(inputs, labels, 3, settings, seed)
     return head, train(head, batches, validation_batches(val_inputs, val_labels, 3, 8), settings, "head")
 
@@ -74,7 +73,7 @@ def test_labels_stay_with_their_inputs_and_are_smoothed_for_training_alone():
 UNEVEN = np.array([0] * 2 + [1] * 6 + [2] * 16)
 
 
-def balanced(class_balance: str, **changes: object) -> Transfer:
+def balanced(class_balance: str, **changes: object) -> Training:
     return SETTINGS.model_copy(update={"class_balance": class_balance, **changes})
 
 
@@ -128,7 +127,8 @@ def test_weights_are_of_the_training_loss_alone_and_accuracy_counts_every_pictur
     labels = np.array([0] * 20 + [1] * 4)
     inputs = np.tile(np.float32([1, 3]), (24, 1))  # all alike, so that all are taken for one breed
     settings = balanced("weights", steps=3, validate_every=3)
-    head = head_network(2, 2, 4, 0.0)
+    head = head_network(2, 2, 0.0)
+    head.layers[-1].set_weights([np.float32([[0, 0.5], [0, 0]]), np.float32([0, 0.7])])  # it starts from equal ones
     of_breed = -np.log(head.predict(inputs[:1], verbose=0)[0])  # the loss of a picture of each breed
     batches = training_batches(inputs, labels, 2, settings, seed=0)
     before = train(head, batches, validation_batches(inputs, labels, 2, 8), settings, "head").history.iloc[0]
@@ -197,7 +197,7 @@ def test_model_is_left_with_the_weights_of_the_best_look():
 def test_model_that_only_gets_worse_is_left_as_it_came():
     set_seed(0)
     inputs, labels = blobs()
-    head = head_network(3, 3, 16, 0.0)
+    head = head_network(3, 3, 0.0)
     train(
         head, training_batches(inputs, labels, 3, SETTINGS, 0), validation_batches(inputs, labels, 3, 8), SETTINGS, "1"
     )
@@ -270,7 +270,7 @@ def test_model_trained_in_less_precision_is_saved_in_float32_and_agrees(policy, 
 def test_other_files_are_no_models_and_say_so(tmp_path):
     text, broken, foreign = tmp_path / "text.keras", tmp_path / "broken.keras", tmp_path / "foreign.keras"
     text.write_text("no model")
-    save_classifier(Classifier(head_network(3, 3, 4, 0.0), ["x", "y", "z"], "crop", 32, KNOWN), broken)
+    save_classifier(Classifier(head_network(3, 3, 0.0), ["x", "y", "z"], "crop", 32, KNOWN), broken)
     broken.write_bytes(broken.read_bytes()[:-100])
     with zipfile.ZipFile(foreign, "w") as archive:
         archive.writestr("metadata.json", "{}")

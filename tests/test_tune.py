@@ -30,7 +30,6 @@ QUICK = {
     "transfer.steps": 6,
     "transfer.validate_every": 3,
     "transfer.batch_size": 8,
-    "transfer.dense_units": 64,
 }
 COLUMNS = ["trial", "folds", "state", "log_loss", "log_loss_sd", "accuracy", "accuracy_sd", *SPACE]
 
@@ -219,7 +218,7 @@ def read_trials(file="tuning/transfer_augmented.csv"):
 
 @pytest.mark.usefixtures("scores")
 def test_the_first_trial_is_what_params_yaml_says_and_the_others_are_within_the_ranges(checkout, tuned, write_params):
-    settings = {"dropout": 0.9, "dense_units": 64, "weight_decay": 0.01234, "learning_rate": 0.05}
+    settings = {"dropout": 0.9, "weight_decay": 0.01234, "learning_rate": 0.05}
     changes = {f"transfer.{name}": value for name, value in settings.items()}
     write_params(checkout / "params.yaml", precision="float32", **QUICK | changes)
     assert tuned("transfer", "--trials", 8)[0] == 0
@@ -359,7 +358,7 @@ def test_a_gain_that_does_not_hold_in_other_folds_is_called_luck(tuned, monkeypa
 @pytest.mark.usefixtures("checkout")
 def test_settings_are_compared_on_the_same_folds_but_not_those_of_the_trials(monkeypatch):
     pictures, params = read_pictures(BACKBONE, "augmented"), load_params()
-    other = params.transfer.model_copy(update={"dense_units": 70})
+    other = params.transfer.model_copy(update={"dropout": 0.4})
     seen = []
 
     def spy(_pictures, fold, settings, seed):

@@ -21,7 +21,7 @@ from small_classifiers import small_classifier
 from stages.finetune import split_for_training
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core import paths
-from stages.lib.core.params import Transfer
+from stages.lib.core.params import Training
 from stages.lib.datasets.batches import training_batches, validation_batches
 from stages.lib.networks.classifiers import head_network, join, scratch_network
 from stages.lib.networks.graphs import in_precision
@@ -31,9 +31,9 @@ from stages.lib.training.loop import set_seed, train
 from stages.lib.training.results import write_results
 
 TRAINED, VALIDATED = 64, 33  # with batches of 16, the last one of val has a picture for one of the two devices alone
-SETTINGS = Transfer(
+SETTINGS = Training(
     steps=24, batch_size=16, class_balance="weights", optimizer="adamw", learning_rate=0.003, weight_decay=0.1,
-    dropout=0.0, label_smoothing=0.1, validate_every=4, patience=2, passes=0, dense_units=16,
+    dropout=0.0, label_smoothing=0.1, validate_every=4, patience=2, passes=0,
 )  # fmt: skip
 NAME = "VGG16_transfer_plain"
 SIDE = 32
@@ -64,12 +64,12 @@ def pictures(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
 def make(kind: str, dropout: float) -> tuple[keras.Model, keras.Model]:
     """A network, and the part of it that is trained, as the stages make them."""
     if kind == "head":
-        model = head_network(8, 3, SETTINGS.dense_units, dropout)
+        model = head_network(8, 3, dropout)
     elif kind == "scratch":
         model = scratch_network(SIDE, 3, dropout)
     else:
         backbone = build_backbone("EfficientNetLite0", 64)
-        whole = join(backbone, head_network(backbone.output_shape[-1], 3, SETTINGS.dense_units, dropout))
+        whole = join(backbone, head_network(backbone.output_shape[-1], 3, dropout))
         model = in_precision(whole, "float32", {"head_dropout": dropout})
         return model, split_for_training(model, 3)
     return model, model

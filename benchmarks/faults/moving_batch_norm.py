@@ -12,7 +12,7 @@ from benchmarks.faults.photos import Photographs
 from benchmarks.faults.recipe import Recipe
 from stages.lib.backbones.build import build_backbone
 from stages.lib.core import paths
-from stages.lib.core.params import Transfer
+from stages.lib.core.params import Training
 from stages.lib.networks.classifiers import head_network, join
 
 STEPS, LOOKS = 100, 5
@@ -30,7 +30,7 @@ def move_batch_norms(backbone: keras.Model) -> None:
 class MovingBatchNorm(Recipe):
     """Trains a head through the backbone, on pixels."""
 
-    settings: Transfer
+    settings: Training
     network: str
 
     def start(self) -> keras.Model:
@@ -40,7 +40,7 @@ class MovingBatchNorm(Recipe):
         backbone = build_backbone(self.network, pictures.inputs.shape[1], weights)
         move_batch_norms(backbone)
         breeds = len({*pictures.breeds.tolist()})
-        head = head_network(backbone.output_shape[-1], breeds, settings.dense_units, settings.dropout)
+        head = head_network(backbone.output_shape[-1], breeds, settings.dropout)
         return join(backbone, head)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stages.lib.core.encoding import encode
-from stages.lib.core.params import Scratch, Split, Training, Transfer
+from stages.lib.core.params import Scratch, Split, Training
 from stages.lib.datasets.batches import training_batches, validation_batches
 from stages.lib.images.splitting import assign_splits
 from stages.lib.networks.classifiers import head_network, scratch_network
@@ -81,8 +81,8 @@ class Recipe:
         breeds, settings = len({*self.pictures.breeds.tolist()}), self.settings
         if isinstance(settings, Scratch):
             return scratch_network(self.pictures.inputs.shape[1], breeds, settings.dropout)
-        assert isinstance(settings, Transfer)
-        return head_network(self.pictures.inputs.shape[1], breeds, settings.dense_units, settings.dropout)
+        assert isinstance(settings, Training)
+        return head_network(self.pictures.inputs.shape[1], breeds, settings.dropout)
 
     @cached_property
     def trained(self) -> tuple[keras.Model, pd.DataFrame]:

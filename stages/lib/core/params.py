@@ -111,12 +111,6 @@ class Scratch(Training):
     image_size: ImageSize
 
 
-class Transfer(Training):
-    """The head on frozen features."""
-
-    dense_units: Count
-
-
 class Evaluate(Section):
     """The comparison on the test photos."""
 
@@ -150,7 +144,7 @@ class Params(Section):
     main_backbone: str
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
     train_scratch: Scratch
-    transfer: Transfer
+    transfer: Training
     finetune: Training
     evaluate: Evaluate
     export: Export

@@ -38,18 +38,21 @@ def scratch_network(image_size: int, breeds: int, dropout: float) -> keras.Model
     return keras.Model(photo, _probabilities(x, breeds))
 
 
-def _probabilities(x: keras.KerasTensor, breeds: int) -> keras.KerasTensor:
-    return layers.Dense(breeds, activation="softmax", dtype="float32", name=PROBABILITIES)(x)
+def _probabilities(x: keras.KerasTensor, breeds: int, start: str = "glorot_uniform") -> keras.KerasTensor:
+    return layers.Dense(breeds, activation="softmax", kernel_initializer=start, dtype="float32", name=PROBABILITIES)(x)
 
 
-def head_network(features: int, breeds: int, dense_units: int, dropout: float) -> keras.Model:
-    """The classifier on a backbone's pooled features (n, features): a dense layer, dropout, probabilities."""
+def head_network(features: int, breeds: int, dropout: float) -> keras.Model:
+    """The classifier on a backbone's pooled features (n, features): dropout, probabilities.
+
+    With a hidden layer it loses to a logistic regression where there are many breeds (docs/results.md).
+    """
     pooled = keras.Input((features,), name="features")
     # VGG16's features reach 180: as they are, the head gets far too sure of itself
     x = layers.LayerNormalization(name=f"{HEAD}normalization")(pooled)
-    x = layers.Dense(dense_units, activation="relu", name=f"{HEAD}dense")(x)
     x = layers.Dropout(dropout, name=f"{HEAD}dropout")(x)
-    return keras.Model(pooled, _probabilities(x, breeds))
+    # all breeds alike at first: few steps would not undo what a random start says
+    return keras.Model(pooled, _probabilities(x, breeds, "zeros"))
 
 
 def pool(feature_maps: keras.KerasTensor) -> keras.KerasTensor:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from stages.lib.core.arrays import Rows
-from stages.lib.core.params import Transfer
+from stages.lib.core.params import Training
 from stages.lib.datasets import batches as datasets
 from stages.lib.networks import classifiers
 from stages.lib.training import loop as training
@@ -16,7 +16,7 @@ def train_head(
     val_features: np.ndarray,
     val_labels: np.ndarray,
     classes: int,
-    settings: Transfer,
+    settings: Training,
     seed: int,
     what: str,
 ) -> keras.Model:
@@ -36,7 +36,7 @@ def train_head(
     """
     keras.backend.clear_session()  # or each training would add its graph to the memory in use
     training.set_seed(seed)
-    head = classifiers.head_network(features.shape[1], classes, settings.dense_units, settings.dropout)
+    head = classifiers.head_network(features.shape[1], classes, settings.dropout)
     batches = datasets.training_batches(features, labels, classes, settings, seed)
     steering = datasets.validation_batches(val_features, val_labels, classes, settings.batch_size)
     training.train(head, batches, steering, settings, what=what, quiet=True)

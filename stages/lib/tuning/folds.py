@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from stages.lib.core import paths
 from stages.lib.core.encoding import encode
 from stages.lib.core.errors import UserError
-from stages.lib.core.params import Transfer
+from stages.lib.core.params import Training
 from stages.lib.core.progress import Progress
 from stages.lib.datasets.features import read_rows
 from stages.lib.training import heads
@@ -75,7 +75,7 @@ def split_folds(pictures: Pictures, fold: np.ndarray) -> Iterator[tuple[np.ndarr
 
 
 def cross_validate(
-    pictures: Pictures, fold: np.ndarray, settings: Transfer, seed: int
+    pictures: Pictures, fold: np.ndarray, settings: Training, seed: int
 ) -> Iterator[tuple[float, float]]:
     """Train a head for each fold; give, one after the other, its log loss (nats) and accuracy on the fold's photos.
 
@@ -98,7 +98,7 @@ def cross_validate(
         yield log_loss(labels[score], probabilities, labels=range(classes)), right.mean()
 
 
-def compare(pictures: Pictures, settings: list[Transfer], folds: int, repeats: int, seed: int) -> np.ndarray:
+def compare(pictures: Pictures, settings: list[Training], folds: int, repeats: int, seed: int) -> np.ndarray:
     """Log loss and accuracy of each of ``settings`` on ``repeats`` other foldings: (settings, repeats x folds, 2)."""
     scores: list[list[tuple[float, float]]] = [[] for _ in settings]
     seeds = [(seed + number) % 2**32 for number in range(1, repeats + 1)]

@@ -12,7 +12,6 @@ class Range(NamedTuple):
 
 
 SPACE = {
-    "dense_units": Range(64, 2048, log=True),
     "dropout": Range(0.0, 0.8),
     "learning_rate": Range(1e-4, 1e-2, log=True),
     "weight_decay": Range(0.0, 0.5),

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError
 from stages.lib.core.outputs import whole_file
-from stages.lib.core.params import Params, Transfer
+from stages.lib.core.params import Params, Training
 from stages.lib.core.progress import Progress
 from stages.lib.datasets import batches
 from stages.lib.networks import classifiers
@@ -27,7 +27,7 @@ from stages.lib.tuning.tables import table
 PACKAGES = ("tensorflow", "keras", "numpy", "optuna", "scikit-learn")  # another version may give other trials
 
 
-def suggest(trial: Trial, defaults: Transfer) -> Transfer:
+def suggest(trial: Trial, defaults: Training) -> Training:
     """The settings of a trial: of the first the defaults, of the others the suggestion, in two significant digits."""
     values = {}
     for name, (low, high, log) in SPACE.items():
