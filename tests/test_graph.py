@@ -399,7 +399,7 @@ PARTS = {
     "metrics/evaluate.json": {"data/predictions", "backbones", "data.source", "evaluate", "seed"},
     **{f"metrics/evaluate.json:{key}": ON_VAL for key in ("best", "best_sha256")},
     "metrics/evaluate.json:views": {"evaluate.views"},
-    "plots/classification_report.csv": ON_VAL,
+    "plots/classification_report.csv": {"data/predictions", "backbones"},
     "plots/predictions": ON_VAL,  # and on test, which changes with val
 }
 for _family, _models in FAMILIES.items():
