@@ -262,7 +262,10 @@ def test_the_command_measures_what_is_asked_for_keeps_it_and_draws_it(tmp_path, 
     (tmp_path / "photos/Beagle").mkdir(parents=True)
     draw_photo(1, (160, 120)).save(tmp_path / "photos/Beagle/1.png")
     rows = [Outcome("going_on", f"{network}, now", seed, 0.03, 0.01, 0.01) for network in "ab" for seed in (1, 2)]
-    splits = [Outcome("one_split", "pair", seed, gain, 0.02, 0.02) for seed, gain in enumerate([0.03, -0.01, 0.04])]
+    splits = [
+        Outcome("one_split", "pair", seed, gain, 0.02, 0.02)
+        for seed, gain in enumerate([0.03, -0.01, 0.04, 0.03, 0.01])
+    ]
     monkeypatch.setattr(main_module, "MEASURED", tmp_path / "faults.csv")
     monkeypatch.setattr(main_module, "PICTURES", tmp_path / "pictures")
     monkeypatch.setattr(going_on, "measure", lambda *_: rows)
@@ -272,11 +275,11 @@ def test_the_command_measures_what_is_asked_for_keeps_it_and_draws_it(tmp_path, 
     main_module.main()
     printed = capsys.readouterr().out
     assert "| `going_on` | a, now | 3.0 | 1.0 | 1.0 | +2.0 (2.0 to 2.0) | 0 |" in printed
-    assert "| pair | 3 | 2.0 |" in printed and "| 33% |" in printed
+    assert "| pair | 5 | 2.0 |" in printed and "| 20% | 0% |" in printed
     for fault in ("going_on", "one_split"):
         with Image.open(tmp_path / f"pictures/{fault}.png") as picture:
             assert picture.width > 500
-    assert len(pd.read_csv(tmp_path / "faults.csv")) == 7
+    assert len(pd.read_csv(tmp_path / "faults.csv")) == 9
 
 
 def test_the_tables_of_the_page_are_what_was_measured(root):
