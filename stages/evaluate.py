@@ -1,9 +1,11 @@
 """Compare all models on the test photos: numbers, from what they answered.
 
 Reads   data/predictions, data/data_size, plots/data_size.csv, plots/history;
-        metrics/costs/{training,predictions}: training seconds, milliseconds a photo
+        metrics/costs/{training,predictions}: training seconds, milliseconds a photo; data/prepared/manifest.csv: which
+        labels a person mended
 Makes   metrics/evaluate.json: all scores of each model, which is best, what to beware of;
         metrics/{val,test}/<model>.json: the few of them for `dvc metrics show`;
+        metrics/mended_labels.json: of each model, scores on test by labels as they came and as mended;
         metrics/data_size.json: what all training photos gain over half of them, with p values;
         metrics/costs/evaluate.csv: parameters, size, seconds; the only file of this stage that differs from run to run;
         plots/predictions/<model>.csv, plots/{classification_report,comparisons,confusion,familiarity,familiarity_roc,
@@ -35,6 +37,7 @@ from stages.lib.evaluation.caveats import describe_test, find_caveats, is_drawn
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.data_size import compare_sizes
 from stages.lib.evaluation.judging import Judged, judge
+from stages.lib.evaluation.mended_labels import labels_as_came, score_both
 from stages.lib.evaluation.notice import tell_notice
 from stages.lib.evaluation.tables import join_models, stack, tabulate_answers, tabulate_predictions
 from stages.lib.evaluation.unknown import judge_familiarity, tabulate_familiarity, trace_curve
@@ -72,6 +75,16 @@ def compare_data_sizes(seed: int) -> dict[str, Any]:
     breeds = sorted(set(val_breeds))
     photos = read_csv(paths.PLOTS / "data_size.csv").query("repeat == 0")["photos"].tolist()
     return compare_sizes(right, encode(val_breeds, breeds), breeds, photos, seed)
+
+
+def score_mended(models: dict[str, dict[str, Any]], test: Predictions) -> dict[str, dict[str, Any]]:
+    """Each model's scores on test by the labels as they came, and as a person mended them."""
+    manifest = pd.read_csv(paths.PREPARED / "manifest.csv", dtype=str, keep_default_na=False)
+    came = labels_as_came(test.photos, manifest)
+    return {
+        model: score_both(came, test.actual, test.probabilities[model], about["breeds"])
+        for model, about in models.items()
+    }
 
 
 def judge_models(
@@ -141,6 +154,7 @@ def main() -> None:
         write_csv(table, paths.PLOTS / f"{name}.csv", float_format="%.6g")  # p values and learning rates may be tiny
     write_csv(costs, paths.COSTS / "evaluate.csv")
     write_json(paths.METRICS / "data_size.json", compare_data_sizes(params.seed))
+    write_json(paths.METRICS / "mended_labels.json", score_mended(models, test))
     subject = describe_test(len(photos), source, photos)
     cost: dict[Any, float] = costs.set_index("model").loc[best].to_dict()
     print(answer_in_a_sentence(best, scores[best], cost, comparisons, subject, settings.confidence_level), *caveats)

@@ -1,7 +1,8 @@
 """Draw all charts and write the report, from what the other stages wrote.
 
-Reads   metrics/{evaluate,data_size,label_errors}.json, metrics/leave_breeds_out, metrics/costs/{evaluate.csv,features},
-        the tables under plots, data/explained; pictures of data/prepared, data/prepared_unknown and data/augmented
+Reads   metrics/{evaluate,data_size,label_errors,mended_labels,prepare}.json, metrics/leave_breeds_out,
+        metrics/costs/{evaluate.csv,features}, the tables under plots, data/explained; pictures of data/prepared,
+        data/prepared_unknown and data/augmented
 Makes   plots/report.html and plots/costs.png, which tell seconds and so differ from run to run; the other pictures
         under plots
 Alone   python -m stages.report
@@ -30,9 +31,9 @@ def main() -> None:
     evaluation = read_evaluation()
     best = find_best(evaluation)
     scores = {model: evaluation[model] for model in params.models}
-    data_size, label_errors = (
+    data_size, label_errors, mended_labels, prepared = (
         json.loads((paths.METRICS / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("data_size", "label_errors")
+        for name in ("data_size", "label_errors", "mended_labels", "prepare")
     )
     predictions = {model: read_csv(paths.PREDICTION_TABLES / f"{model}.csv") for model in scores}
     report, comparisons = (read_csv(paths.PLOTS / f"{name}.csv") for name in ("classification_report", "comparisons"))
@@ -57,6 +58,8 @@ def main() -> None:
         **sections.unknown(scores, familiarity, best, params, subject),
         "data_size_answer": in_words(data_size, level),
         **sections.suspicious_labels(read_csv(paths.PLOTS / "suspicious_labels.csv"), label_errors),
+        "label_fixes": prepared["label_fixes"],
+        "mended": mended_labels[best],
     }
     write_report(content, params)
     print(f"report: {paths.PLOTS / 'report.html'}")

@@ -20,6 +20,7 @@ from stages.lib.evaluation.answer import answer_in_a_sentence, best_on_val
 from stages.lib.evaluation.caveats import describe_test, find_caveats
 from stages.lib.evaluation.comparisons import compare_models
 from stages.lib.evaluation.judging import judge
+from stages.lib.evaluation.mended_labels import score_both
 
 MODELS = list_models(["A", "B"])
 
@@ -189,6 +190,9 @@ def write_answers(families: dict[str, tuple[str, ...]], unknown: int = 7, known:
     """
     generator = np.random.default_rng(0)
     photos, actual = [f"{number}.jpg" for number in range(PHOTOS)], list(generator.choice(BREEDS, PHOTOS))
+    paths.PREPARED.mkdir(parents=True)
+    folders = [BREEDS[1 - BREEDS.index(actual[0])], *actual[1:]]  # the first was moved by a person
+    write_csv(pd.DataFrame({"file": photos, "folder_breed": folders}), paths.PREPARED / "manifest.csv")
     for family, models in families.items():
         folder = paths.PREDICTIONS / family
         folder.mkdir(parents=True)
@@ -247,6 +251,31 @@ def test_each_model_is_in_all_that_the_stage_makes_however_many_backbones_there_
         *("model", "accuracy", "parameters", "megabytes", "training_seconds"),
         *("milliseconds_batch_1", "milliseconds_batch_32"),
     ]
+
+
+def test_scores_by_labels_as_they_came_and_as_mended_differ_by_the_photos_that_were_moved(evaluated):
+    evaluated()
+    found = json.loads((paths.METRICS / "mended_labels.json").read_text())
+    assert set(found) == set(list_models(["A"]))
+    for model, scores in found.items():
+        assert (scores["photos"], scores["mended"]) == (PHOTOS, 1)
+        assert scores["accuracy"] == json.loads(paths.EVALUATION.read_text())[model]["accuracy"]
+        assert scores["log_loss"] == json.loads(paths.EVALUATION.read_text())[model]["log_loss"]
+        assert scores["only_as_mended"] + scores["only_as_came"] == 1, "of two breeds, one is right"
+        changed = (scores["only_as_mended"] - scores["only_as_came"]) / PHOTOS
+        assert round(scores["accuracy"] - scores["accuracy_as_came"], 5) == round(changed, 5)
+        assert scores["p"] == 1
+
+
+def test_both_scores_worked_out_by_hand():
+    probabilities = np.array([[0.8, 0.2], [0.9, 0.1], [0.4, 0.6], [0.3, 0.7]])
+    found = score_both(["B", "A", "B", "A"], ["A", "A", "B", "B"], probabilities, ["A", "B"])
+    losses = -np.log([0.8, 0.9, 0.6, 0.7]), -np.log([0.2, 0.9, 0.6, 0.3])
+    assert found == {
+        "photos": 4, "mended": 2, "accuracy": 1.0, "log_loss": round(losses[0].mean(), 6),
+        "accuracy_as_came": 0.5, "log_loss_as_came": round(losses[1].mean(), 6),
+        "only_as_mended": 2, "only_as_came": 0, "p": 0.5,
+    }  # fmt: skip
 
 
 @pytest.fixture

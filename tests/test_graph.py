@@ -185,7 +185,7 @@ def test_each_file_of_each_model_is_made_by_one_stage_however_many_backbones_the
     assert len(set(made)) == len(made)
     for place, names in {
         "models/*.keras": models,
-        "metrics/*_*.json": [*models, "data_size", "label_errors"],
+        "metrics/*_*.json": [*models, "data_size", "label_errors", "mended_labels"],
         "plots/history/*": models,
         "metrics/costs/training/*": models,
         "metrics/costs/predictions/*": families,

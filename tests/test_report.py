@@ -102,6 +102,12 @@ ROW = {  # of a breed that was left out
 LEFT_OUT = LeftOut({"turned_away": 0.613, "turned_away_low": 0.33, "turned_away_high": 0.89}, [ROW])
 ALIKE = [{"breed": breed, "picture": "data:,"} for breed in ("Akita", "Akita", "<b>Bold</b>")]
 
+NO_FIXES = {what: dict.fromkeys(("train", "val", "test"), 0) for what in ("kept", "moved", "dropped")}
+MENDED = {
+    "photos": 20, "mended": 2, "accuracy": 0.9, "log_loss": 0.3, "accuracy_as_came": 0.8, "log_loss_as_came": 0.4,
+    "only_as_mended": 2, "only_as_came": 0, "p": 0.5,
+}  # fmt: skip
+
 
 def report_content(families=FAMILIES, best=BEST) -> dict:
     """All that the report's template asks for, with names that would be markup if they were not escaped."""
@@ -147,7 +153,20 @@ def report_content(families=FAMILIES, best=BEST) -> dict:
         "explained": {"Right": [], "Wrong": [photo | {"heat": "data:,"}]},
         "label_errors": {"judged": True, "folds": 5, "photos": 40, "suspicious": 3},
         "suspicious": [suspicious],
+        "label_fixes": NO_FIXES,
+        "mended": MENDED,
     }
+
+
+def test_decisions_about_labels_are_counted_and_both_scores_are_told(tmp_path, monkeypatch):
+    assert "Labels that a person decided about" not in written(tmp_path, monkeypatch)
+    fixes = NO_FIXES | {"moved": {"train": 4, "val": 0, "test": 2}}
+    page = " ".join(written(tmp_path, monkeypatch, label_fixes=fixes).split())
+    assert "<tr><th>moved</th><td>4</td><td>0</td><td>2</td></tr>" in page
+    assert "is right about 90.0 % by the labels as mended (log loss 0.300), and about 80.0 %" in page
+    assert "about 2 as mended alone, about 0 as they came alone (exact McNemar test, p = 0.500)" in page
+    page = written(tmp_path, monkeypatch, label_fixes=fixes, mended=MENDED | {"mended": 0})
+    assert "No label of a test photo that is used was changed" in page
 
 
 def test_report_is_one_page_that_escapes_names_and_needs_nothing_beside_it(tmp_path, monkeypatch):

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pandas as pd
-from cleanlab.filter import find_label_issues
-from cleanlab.rank import get_label_quality_scores
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from stages.lib.core.encoding import encode
 from stages.lib.probes.linear_probe import linear_probe
 
 FOLDS = 5
+# of the probe, over the channels that it sums up, is its C: 0.001 for 1,280 of them. With 0.1, it learns wrong labels
+# by heart, and finds fewer (docs/labels.md)
+STRENGTH = 1.28
 COLUMNS = ["photo", "split", "labelled", "suggested", "quality", "suggested_probability"]
 
 
@@ -23,7 +24,9 @@ def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, groups: 
         seed: of the folds.
     """
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    return cross_val_predict(linear_probe(), features, labels, groups=groups, cv=folds, method="predict_proba")
+    return cross_val_predict(
+        linear_probe(STRENGTH / features.shape[1]), features, labels, groups=groups, cv=folds, method="predict_proba"
+    )
 
 
 def can_be_judged(labels: np.ndarray, groups: np.ndarray) -> bool:
@@ -36,9 +39,9 @@ def find_suspicious(
 ) -> pd.DataFrame:
     """Rank the photos whose label is most likely wrong, the most suspicious first.
 
-    Confident learning (Northcutt et al., JAIR 2021) says which, by cleanlab's defaults; their quality ranks them. With
-    35 of 703 real labels swapped on purpose, it named 54 and 61 photos, 30 of the 35 among them, in two draws; all
-    photos that look like another breed would be 103 and 98, with 35 and 34 of them.
+    Suspicious is what looks more like another breed; the margin between the two probabilities ranks them. Of labels
+    swapped on purpose, that finds more than cleanlab's filters, which list fewer (Northcutt et al., JAIR 2021):
+    docs/labels.md has the figures.
 
     Args:
         photos: one row a photo with the columns photo, split and labelled (its breed).
@@ -47,15 +50,17 @@ def find_suspicious(
         decided: bool (n,), of photos whose label a person has confirmed or mended: they are never suspicious again.
 
     Returns:
-        `COLUMNS`, with ``suggested`` the most probable breed and ``quality`` (0 to 1, low is suspicious) the
-        probability of the given one; no row where nothing is suspicious.
+        `COLUMNS`, with ``suggested`` the most probable breed, its probability, and as ``quality`` (0 to 1, low is
+        suspicious) that of the given one; no row where nothing is suspicious.
     """
     labels = encode(photos["labelled"].tolist(), breeds)
-    suspicious = find_label_issues(labels, probabilities, n_jobs=1)  # one job: forking TensorFlow's process may hang
     suggested = probabilities.argmax(axis=1)
+    own, probability = probabilities[np.arange(len(labels)), labels], probabilities.max(axis=1)
+    suspicious = (suggested != labels) & ~decided
     table = photos.assign(
         suggested=np.array(breeds)[suggested],
-        quality=get_label_quality_scores(labels, probabilities),
-        suggested_probability=probabilities.max(axis=1),
+        quality=own,
+        suggested_probability=probability,
+        margin=own - probability,
     )
-    return table[suspicious & ~decided].sort_values(["quality", "photo"], kind="stable")[COLUMNS].reset_index(drop=True)
+    return table[suspicious].sort_values(["margin", "photo"], kind="stable")[COLUMNS].reset_index(drop=True)

@@ -14,7 +14,7 @@ from stages.lib.core.outputs import whole_file
 from stages.lib.core.params import Params, Section
 from stages.lib.core.prose import templates
 
-PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "scipy", "statsmodels", "cleanlab", "pillow", "dvc")
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "scipy", "statsmodels", "pillow", "dvc")
 WITHOUT_EFFECT = {"compute", "export"}  # on what the page tells: with compute, it would be another one for each engine
 
 
