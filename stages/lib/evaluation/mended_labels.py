@@ -26,13 +26,16 @@ def score_both(came: list[str], mended: list[str], probabilities: np.ndarray, br
         ``log_loss_as_came``, how many photos are right ``only_as_mended`` and ``only_as_came``, and the ``p`` of the
         exact McNemar test of these two.
     """
+    probabilities = probabilities / probabilities.sum(
+        axis=1, keepdims=True, dtype=np.float64
+    )  # float32 rows sum to 1 only nearly
     labels = {"": encode(mended, breeds), "_as_came": encode(came, breeds)}
     predicted = probabilities.argmax(axis=1)
     right = {kind: predicted == actual for kind, actual in labels.items()}
     scores: dict[str, Any] = {"photos": len(came), "mended": int((labels[""] != labels["_as_came"]).sum())}
     for kind, actual in labels.items():
         scores[f"accuracy{kind}"] = round(float(right[kind].mean()), 6)
-        loss = log_loss(actual, probabilities.astype(np.float64), labels=np.arange(len(breeds)))
+        loss = log_loss(actual, probabilities, labels=np.arange(len(breeds)))
         scores[f"log_loss{kind}"] = round(float(loss), 6)
     only_as_mended = int((right[""] & ~right["_as_came"]).sum())
     only_as_came = int((right["_as_came"] & ~right[""]).sum())
