@@ -140,6 +140,8 @@ def report_content(families=FAMILIES, best=BEST) -> dict:
         "data_size_answer": "More <photos> would help.",
         "matrices": dict.fromkeys(models, "data:,"),
         "many_breeds": False,
+        "families_of_breeds": [],
+        "family_share": 0.02,
         "pairs": [{"one": "a", "other": "b", "one_as_other": 1, "other_as_one": 0, "sides": [[photo], []]}],
         "worst": [photo],
         "notice": "Few <cats> pass.",
@@ -213,6 +215,19 @@ def rows_below(page: str, heading: str) -> list[list[str]]:
     return [
         [re.sub("<[^>]*>", "", cell.replace("<br>", " ")) for cell in re.findall(r"<t[dh].*?</t[dh]>", row)]
         for row in rows
+    ]
+
+
+def test_report_of_more_than_ten_breeds_tells_the_first_five_and_families_of_breeds(tmp_path, monkeypatch):
+    content = report_content()
+    scores = {model: score | {"top5_accuracy": 0.875} for model, score in content["scores"].items()}
+    family = {"breeds": "Akita, Dingo", "photos": 20, "accuracy": 0.7, "family_accuracy": 0.95, "within": 5}
+    page = written(tmp_path, monkeypatch, scores=scores, families_of_breeds=[family])
+    head, *rows = rows_below(page, "The models, on")
+    assert head[3] == "among the first five"
+    assert {row[3] for row in rows} == {"87.5%"}
+    assert rows_below(page, "Families of breeds that it takes for each other")[1:] == [
+        ["Akita, Dingo", "20", "70.0%", "95.0%", "5"]
     ]
 
 

@@ -101,7 +101,7 @@ def photos(predictions: pd.DataFrame) -> dict[str, Any]:
         pair["sides"] = [with_pictures(galleries.photos_of_pair(rows, *side)) for side in sides]
     breeds = sorted({*rows["actual"], *rows["predicted"]})
     families = tabulate_families(rows, breeds).to_dict("records") if len(breeds) > MANY_BREEDS else []
-    of_breeds = {"families_of_breeds": families, "mistaken": MISTAKEN}
+    of_breeds = {"families_of_breeds": families, "family_share": MISTAKEN}
     return {**of_breeds, "pairs": pairs, "worst": with_pictures(galleries.worst_errors(rows)), "explained": explained()}
 
 
