@@ -225,9 +225,9 @@ def test_report_of_more_than_ten_breeds_tells_the_first_five_and_families_of_bre
     page = written(tmp_path, monkeypatch, scores=scores, families_of_breeds=[family])
     head, *rows = rows_below(page, "The models, on")
     assert head[3] == "among the first five"
-    assert {row[3] for row in rows} == {"87.5%"}
+    assert {row[3] for row in rows} == {"87.5 %"}
     assert rows_below(page, "Families of breeds that it takes for each other")[1:] == [
-        ["Akita, Dingo", "20", "70.0%", "95.0%", "5"]
+        ["Akita, Dingo", "20", "70.0 %", "95.0 %", "5"]
     ]
 
 
