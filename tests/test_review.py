@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pipeline_fixtures import write_shown
 
 from stages import review
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.params import load_params
-from stages.lib.datasets.features import write_breeds
 from stages.lib.images.label_fixes import LabelFix, read_label_fixes, write_label_fixes
 from stages.lib.serving import doubts
 from stages.lib.serving.decisions import Decisions
@@ -96,13 +96,12 @@ def folder(tmp_path, write_params, draw_photo):
     table = [(photo, split, photo.split("/")[0], *others) for photo, split, *others in SUSPICIOUS]
     names = ["photo", "split", "labelled", "suggested", "quality", "suggested_probability"]
     pd.DataFrame(table, columns=names).to_csv(tmp_path / "plots/suspicious_labels.csv", index=False)
-    (tmp_path / "data/augmented/plain").mkdir(parents=True)
-    (tmp_path / "data/augmented/plain/views.csv").write_text("view,photo,copy\n")
     of_plain = tmp_path / "data/features/VGG16/plain"
     of_plain.mkdir(parents=True)
     for split, of_split in features.items():
         np.save(of_plain / f"{split}.npy", np.array(of_split, np.float32))
-        write_breeds(list(np.repeat(BREEDS, len(of_split) // 3)), of_plain, split)
+        shown = manifest[manifest["split"] == split]
+        write_shown(of_plain, split, shown["file"], shown["group"])
     return tmp_path
 
 
