@@ -228,6 +228,13 @@ def record_params(read: set[str]) -> None:
                 read.add(f"{place}{name}")
         return value
 
+    copy_section = Section.model_copy
+
+    def copy(section: Section, **changes: object) -> Section:
+        copied = copy_section(section, **changes)
+        places[id(copied)] = places.get(id(section))
+        return copied
+
     validate = Params.model_validate
 
     def validate_unseen(content: dict) -> Params:
@@ -237,6 +244,7 @@ def record_params(read: set[str]) -> None:
         return params
 
     Section.__getattribute__ = get
+    Section.model_copy = copy
     Params.model_validate = validate_unseen
 
 

@@ -6,9 +6,17 @@ import keras
 import numpy as np
 
 from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES, Classifier
-from stages.lib.networks.classifiers import POOL, with_familiarity
+from stages.lib.networks.classifiers import POOL, head_network, with_familiarity
 
 KNOWN = np.linspace(-0.5, 0.45, 39).round(6).tolist()  # of 39 known photos; 1 in 20 may be turned away: 2 of 39 + 1
+
+
+def seeded_head(features: int, breeds: int, dropout: float = 0.5, seed: int = 1) -> keras.Model:
+    """A head that says something: from zeros, as `head_network` starts, all breeds are alike."""
+    head = head_network(features, breeds, dropout)
+    kernel = np.random.default_rng(seed).normal(size=(features, breeds)) * (2 / (features + breeds)) ** 0.5
+    head.layers[-1].set_weights([kernel, np.zeros(breeds)])
+    return head
 
 
 def seeded_means(network: keras.Model, seed: int = 1) -> np.ndarray:

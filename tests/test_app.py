@@ -379,9 +379,12 @@ def test_training_photos_are_read_of_models_on_a_backbone_where_they_are(trained
     monkeypatch.chdir(tmp_path)
     families = {"scratch": ("scratch_plain",), "VGG16": ("VGG16_finetune",)}
     read = []
-    monkeypatch.setattr(
-        page_content, "read_training_photos", lambda network, backbone: read.append((network, backbone))
-    )
+
+    def read_training_photos(network, backbone):
+        read.append((network, backbone))
+        return TrainingPhotos(network, np.empty((0, 3)), [])
+
+    monkeypatch.setattr(page_content, "read_training_photos", read_training_photos)
     page_content.read_alike(trained, families)
     page_content.read_alike(trained._replace(name=None), families)
     page_content.read_alike(trained._replace(name="VGG16_finetune", as_saved=None), families)

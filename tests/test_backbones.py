@@ -11,7 +11,7 @@ import tensorflow as tf
 from conftest import slow_but
 from PIL import Image
 from pipeline_fixtures import read_stages
-from small_classifiers import KNOWN, assert_close, small_classifier
+from small_classifiers import KNOWN, assert_close, seeded_head, small_classifier
 
 from stages.features import run_frozen
 from stages.finetune import split_for_training
@@ -20,7 +20,7 @@ from stages.lib.backbones.cutting import cut_below, last_layers
 from stages.lib.backbones.folding import fold_batch_norm
 from stages.lib.core.classifier import PROBABILITIES
 from stages.lib.core.errors import UserError
-from stages.lib.networks.classifiers import head_network, join
+from stages.lib.networks.classifiers import join
 from stages.lib.networks.model_files import load_classifier, save_classifier
 
 SIDE = 64  # pixels
@@ -51,7 +51,7 @@ def without_lists(model: keras.Model) -> keras.Model:
 def build_classifier(name: str) -> keras.Model:
     keras.utils.set_random_seed(0)
     backbone = build_backbone(name, SIDE)
-    head = head_network(backbone.output.shape[-1], breeds=4, dropout=0.5)
+    head = seeded_head(backbone.output.shape[-1], breeds=4)
     return join(backbone, head)
 
 

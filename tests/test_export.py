@@ -21,7 +21,7 @@ import yaml
 from conftest import slow_but
 from PIL import Image
 from pipeline_fixtures import ROOT, Repository
-from small_classifiers import KNOWN, assert_close, familiar, largest_differences, small_classifier
+from small_classifiers import KNOWN, assert_close, familiar, largest_differences, seeded_head, small_classifier
 
 from stages import convert, export, predict
 from stages.lib.backbones.build import build_backbone
@@ -37,7 +37,7 @@ from stages.lib.exporting.about import About, describe
 from stages.lib.exporting.card import write_card
 from stages.lib.exporting.parity import Parity, compare
 from stages.lib.images.photos import to_square
-from stages.lib.networks.classifiers import head_network, join, scratch_network
+from stages.lib.networks.classifiers import join, scratch_network
 from stages.lib.networks.graphs import average_views
 from stages.lib.networks.model_files import load_classifier, save_classifier
 from stages.lib.serving.trained_models import NONE_OF_THESE, find_export, load_model
@@ -177,7 +177,7 @@ def test_averaged_views_are_part_of_each_exported_model(tmp_path, draw_photo, ru
 
 def put_head_on(backbone: keras.Model) -> keras.Model:
     keras.utils.set_random_seed(1)
-    return join(backbone, head_network(backbone.output_shape[-1], len(BREEDS), dropout=0.5))
+    return join(backbone, seeded_head(backbone.output_shape[-1], len(BREEDS)))
 
 
 def beginning_of(name: str) -> keras.Model:

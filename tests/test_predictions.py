@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import slow_but
 from keras import layers
-from small_classifiers import KNOWN, familiar, largest_differences, small_classifier
+from small_classifiers import KNOWN, familiar, largest_differences, seeded_head, small_classifier
 from tiny_pipeline import list_models
 
 from stages import predictions
@@ -25,7 +25,7 @@ from stages.lib.datasets.predictions import (
     write_predictions,
 )
 from stages.lib.inference.predictions import BATCH_SIZE, predict_pictures
-from stages.lib.networks.classifiers import COSINES, head_network, join, scratch_network
+from stages.lib.networks.classifiers import COSINES, join, scratch_network
 from stages.lib.networks.graphs import join_networks
 from stages.lib.networks.model_files import save_classifier
 
@@ -36,7 +36,7 @@ MODELS = list_models(["A", "B"])
 
 def on_backbone(backbone: keras.Model, seed: int) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    return join(backbone, head_network(backbone.output.shape[-1], 3, 0.5))
+    return join(backbone, seeded_head(backbone.output.shape[-1], 3, seed=seed))
 
 
 def small_backbone() -> keras.Model:
