@@ -24,6 +24,7 @@ from stages.lib.reporting.score_charts import MATRIX_BREEDS
 
 CHARTS = ("accuracy", "costs", "familiarity", "learning_curves", "recall", "reliability", "risk_coverage", "data_size")
 SHOWN_LABELS = 24  # suspicious ones; the CSV has all
+SHOWN_FAMILIES = 10  # of breeds, those with the most mistakes within them
 TEST = paths.PREPARED / "test"
 
 
@@ -100,7 +101,9 @@ def photos(predictions: pd.DataFrame) -> dict[str, Any]:
         sides = ((pair["one"], pair["other"]), (pair["other"], pair["one"]))
         pair["sides"] = [with_pictures(galleries.photos_of_pair(rows, *side)) for side in sides]
     breeds = sorted({*rows["actual"], *rows["predicted"]})
-    families = tabulate_families(rows, breeds).to_dict("records") if len(breeds) > MANY_BREEDS else []
+    families = (
+        tabulate_families(rows, breeds).head(SHOWN_FAMILIES).to_dict("records") if len(breeds) > MANY_BREEDS else []
+    )
     of_breeds = {"families_of_breeds": families, "family_share": MISTAKEN}
     return {**of_breeds, "pairs": pairs, "worst": with_pictures(galleries.worst_errors(rows)), "explained": explained()}
 
