@@ -24,7 +24,7 @@ from stages.lib.reporting.score_charts import MATRIX_BREEDS
 
 CHARTS = ("accuracy", "costs", "familiarity", "learning_curves", "recall", "reliability", "risk_coverage", "data_size")
 SHOWN_LABELS = 24  # suspicious ones; the CSV has all
-SHOWN_FAMILIES = 10  # of breeds, those with the most mistakes within them
+SHOWN_FAMILIES = 8  # of breeds, those with the most mistakes within them
 TEST = paths.PREPARED / "test"
 
 
