@@ -7,7 +7,7 @@ Makes   data/features/<backbone>/plain/{train,val}.npy: pooled features of the p
         puts its heads on; data/activations/<backbone>/photos/{train,val}: the activations below the first layer that
         finetune trains, float16;
         of views data/features/<backbone>/augmented, which has the rows of the photos first, and
-        data/activations/<backbone>/views/train; metrics/costs/features/<backbone>.json or <backbone>_views.json
+        data/activations/<backbone>/views; of both metrics/costs/features/<backbone>/{photos,views}.json
 Alone   python -m stages.features VGG16 photos, or another of `backbones`, or views
 Cost    22 s for 700 photos and 68 s for 2,440 views in VGG16 at 128 px, 8 and 26 in EfficientNetLite2 at 260, on 2
         cores, in bfloat16; `compute` in params.yaml spreads it over several machines
@@ -42,7 +42,7 @@ from stages.lib.networks.model_files import save_network
 from stages.lib.networks.precision import choose_precision, set_precision
 
 BATCH_SIZE = 32
-SPLITS = ("val", "train")
+OF_TRAINING = ("val", "train")  # the splits that are no test
 VARIANT = {"photos": "plain", "views": "augmented"}  # that trains on them
 
 
@@ -58,7 +58,7 @@ class Part(NamedTuple):
 def list_photos(channels: int) -> list[Part]:
     """All photos of train and val."""
     parts = []
-    for split in SPLITS:
+    for split in OF_TRAINING:
         files, _ = find_pictures(paths.PREPARED / split)
         parts.append(Part(split, files, describe_photos(files, split), np.empty((0, channels), np.float32)))
     return parts
@@ -67,7 +67,7 @@ def list_photos(channels: int) -> list[Part]:
 def list_views(backbone: str) -> list[Part]:
     """All views, and what was made of the photos; val has photos alone."""
     parts = []
-    for split in SPLITS:
+    for split in OF_TRAINING:
         photos, shown = read_rows(split, paths.FEATURES / backbone / "plain")
         views, _ = find_pictures(paths.VIEWS) if split == "train" else ([], [])
         parts.append(Part(split, views, pd.concat([shown, describe_views(views, shown)]), photos[:]))

@@ -59,9 +59,7 @@ def main() -> int:
     if not doubts:
         print("review: no label is left to look at")
         return 0
-    review = Review(
-        doubts, Decisions(paths.LABEL_FIXES), Path(params.data.source), params.data.max_pixels, paths.LABEL_FIXES
-    )
+    review = Review(doubts, Decisions(paths.LABEL_FIXES), Path(params.data.source), params.data.max_pixels)
     with listen(arguments.port) as listener:
         end_as_ctrl_c()
         address = f"http://{HOST}:{listener.getsockname()[1]}"

@@ -18,7 +18,7 @@ from stages.lib.core.params import load_params
 
 PHOTOGRAPHS, THINGS = os.environ.get("DOG_PHOTOGRAPHS"), os.environ.get("PHOTOGRAPHS_OF_THINGS")
 LEAST = {  # accuracy on test, a little less than docs/results.md has
-    "VGG16_transfer_augmented": 0.91,
+    "VGG16_transfer_augmented": 0.92,
     "VGG16_finetune": 0.91,
     "EfficientNetLite2_transfer_augmented": 0.975,
     "EfficientNetLite2_finetune": 0.97,

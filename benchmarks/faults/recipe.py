@@ -81,7 +81,6 @@ class Recipe:
         breeds, settings = len({*self.pictures.breeds.tolist()}), self.settings
         if isinstance(settings, Scratch):
             return scratch_network(self.pictures.inputs.shape[1], breeds, settings.dropout)
-        assert isinstance(settings, Training)
         return head_network(self.pictures.inputs.shape[1], breeds, settings.dropout)
 
     @cached_property

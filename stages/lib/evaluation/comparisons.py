@@ -37,13 +37,22 @@ def photos_needed(disagreement: float, difference: float, confidence_level: floa
     return math.ceil((wanted / difference) ** 2)
 
 
+def only_one_right(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
+    """On how many photos the first alone is right, and the second alone, bool (n,) each, with the p value of these two.
+
+    Exact McNemar test (McNemar, Psychometrika 1947).
+    """
+    first_only, second_only = int((first & ~second).sum()), int((second & ~first).sum())
+    return first_only, second_only, float(mcnemar([[0, first_only], [second_only, 0]], exact=True).pvalue)
+
+
 def compare_models(
     right: dict[str, np.ndarray], planned: Iterable[tuple[str, str, str]], confidence_level: float
 ) -> pd.DataFrame:
     """Test pairs of models for a difference in accuracy on the same photos.
 
-    Exact McNemar test (McNemar, Psychometrika 1947) on the photos that one of the two got right and the other wrong;
-    p values corrected for the number of tests after Holm (Scandinavian Journal of Statistics 1979).
+    By `only_one_right`; p values are corrected for the number of tests after Holm (Scandinavian Journal of Statistics
+    1979).
 
     Args:
         right: for each model, bool (n,), whether it is right about each photo.
@@ -57,12 +66,9 @@ def compare_models(
     """
     rows = []
     for question, first, second in planned:
-        table = pd.crosstab(
-            pd.Categorical(right[first], [True, False]), pd.Categorical(right[second], [True, False]), dropna=False
-        ).to_numpy()
-        first_only, second_only, photos = table[0, 1], table[1, 0], table.sum()
+        first_only, second_only, p = only_one_right(right[first], right[second])
+        photos = len(right[first])
         needed = photos_needed((first_only + second_only) / photos, DIFFERENCE, confidence_level)
-        p = mcnemar(table, exact=True).pvalue
         rows.append((question, first, second, (first_only - second_only) / photos, first_only, second_only, p, needed))
     columns = ["question", "first", "second", "difference", "first_only", "second_only", "p", "photos_needed"]
     comparisons = pd.DataFrame(rows, columns=columns)

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss
-from statsmodels.stats.contingency_tables import mcnemar
 
 from stages.lib.core.encoding import encode
+from stages.lib.evaluation.comparisons import only_one_right
+from stages.lib.evaluation.scores import compute_losses
 
 
 def score_both(came: list[str], mended: list[str], probabilities: np.ndarray, breeds: list[str]) -> dict[str, Any]:
@@ -23,24 +23,17 @@ def score_both(came: list[str], mended: list[str], probabilities: np.ndarray, br
 
     Returns:
         ``photos``, ``mended`` (of them), ``accuracy`` and ``log_loss`` as mended, ``accuracy_as_came`` and
-        ``log_loss_as_came``, how many photos are right ``only_as_mended`` and ``only_as_came``, and the ``p`` of the
-        exact McNemar test of these two.
+        ``log_loss_as_came``, how many photos are right ``only_as_mended`` and ``only_as_came``, and their ``p``, see
+        `only_one_right`.
     """
-    probabilities = probabilities / probabilities.sum(
-        axis=1, keepdims=True, dtype=np.float64
-    )  # float32 rows sum to 1 only nearly
     labels = {"": encode(mended, breeds), "_as_came": encode(came, breeds)}
-    predicted = probabilities.argmax(axis=1)
-    right = {kind: predicted == actual for kind, actual in labels.items()}
+    right = {kind: probabilities.argmax(axis=1) == actual for kind, actual in labels.items()}
     scores: dict[str, Any] = {"photos": len(came), "mended": int((labels[""] != labels["_as_came"]).sum())}
     for kind, actual in labels.items():
         scores[f"accuracy{kind}"] = round(float(right[kind].mean()), 6)
-        loss = log_loss(actual, probabilities, labels=np.arange(len(breeds)))
-        scores[f"log_loss{kind}"] = round(float(loss), 6)
-    only_as_mended = int((right[""] & ~right["_as_came"]).sum())
-    only_as_came = int((right["_as_came"] & ~right[""]).sum())
-    p = mcnemar([[0, only_as_mended], [only_as_came, 0]], exact=True).pvalue
-    return scores | {"only_as_mended": only_as_mended, "only_as_came": only_as_came, "p": round(float(p), 6)}
+        scores[f"log_loss{kind}"] = compute_losses(actual, probabilities)["log_loss"]
+    only_as_mended, only_as_came, p = only_one_right(right[""], right["_as_came"])
+    return scores | {"only_as_mended": only_as_mended, "only_as_came": only_as_came, "p": round(p, 6)}
 
 
 def labels_as_came(photos: list[str], manifest: pd.DataFrame) -> list[str]:

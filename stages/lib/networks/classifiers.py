@@ -43,7 +43,7 @@ def _probabilities(x: keras.KerasTensor, breeds: int, start: str = "glorot_unifo
 
 
 def head_network(features: int, breeds: int, dropout: float) -> keras.Model:
-    """The classifier on a backbone's pooled features (n, features): dropout, probabilities.
+    """The classifier on a backbone's pooled features (n, features): each photo's normalised, dropout, probabilities.
 
     With a hidden layer it loses to a logistic regression where there are many breeds (docs/results.md).
     """

@@ -13,12 +13,12 @@ class Decisions:
     """One file of decisions, by the photo's sha256; each is on disk, as a whole file, before the next is taken."""
 
     def __init__(self, path: Path):
-        self._path = path
+        self.path = path
         self._lock = path.with_name(path.name + ".lock.partial")  # which Git and DVC ignore
 
     def read(self) -> dict[str, LabelFix]:
         """All decisions; raises `UserError` where somebody has damaged the file."""
-        return {fix.sha256: fix for fix in read_label_fixes(self._path)}
+        return {fix.sha256: fix for fix in read_label_fixes(self.path)}
 
     def replace(self, sha256: str, fix: LabelFix | None, expected: LabelFix | None) -> bool:
         """Decide about a photo, for None no more, if ``expected`` is what stands there.
@@ -31,5 +31,5 @@ class Decisions:
             if decided.get(sha256) != expected:
                 return False
             decided.pop(sha256, None)
-            write_label_fixes(self._path, [*decided.values(), *([fix] if fix else [])])
+            write_label_fixes(self.path, [*decided.values(), *([fix] if fix else [])])
         return True

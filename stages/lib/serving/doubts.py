@@ -15,7 +15,7 @@ from stages.lib.core.params import Params
 from stages.lib.core.tables import read_csv
 from stages.lib.datasets.features import read_photos
 from stages.lib.datasets.predictions import read_models, read_predictions
-from stages.lib.familiarity.scores import NEAREST, normalise
+from stages.lib.familiarity.scores import find_nearest, normalise
 from stages.lib.images.refusals import LABEL_CONFLICT, REFUSED_LIST
 
 MANIFEST = paths.PREPARED / "manifest.csv"
@@ -55,20 +55,18 @@ class Nearest:
         self._places = {photo: place for place, (_, photo) in enumerate(names)}
 
     def find(self, photo: str, breeds: list[str]) -> tuple[Beside, ...]:
-        """The `NEAREST` of each of ``breeds``; no near duplicates of the photo, which would vouch for its label."""
-        place = self._places[photo]
-        cosines = self._features @ self._features[place]
-        cosines[self._groups == self._groups[place]] = -np.inf
-        found = []
+        """The nearest of each of ``breeds``; no near duplicates of the photo, which would vouch for its label."""
+        place, found = self._places[photo], []
         for breed in breeds:
-            of_breed = np.flatnonzero((self._breeds == breed) & np.isfinite(cosines))
-            nearest = of_breed[np.argsort(-cosines[of_breed], kind="stable")[:NEAREST]]
-            found += [Beside(self._pictures[each], breed) for each in nearest]
+            others = np.flatnonzero((self._breeds == breed) & (self._groups != self._groups[place]))
+            if len(others):
+                (nearest,) = find_nearest(self._features[others], self._features[[place]]).places
+                found += [Beside(self._pictures[each], breed) for each in others[nearest]]
         return tuple(found)
 
 
 def read_undecided() -> pd.DataFrame:
-    """The rows of the manifest about which nobody decided, and their group's, by ``file``; none where there is none.
+    """The rows of the manifest about which nobody decided, by ``file``; none where there is no manifest.
 
     Raises `UserError` for a manifest of an earlier version.
     """

@@ -46,7 +46,6 @@ class Step(NamedTuple):
 
     place: int  # among the photos
     made: LabelFix | None  # None where it was skipped
-    before: LabelFix | None
 
 
 class Window:
@@ -61,9 +60,8 @@ class Window:
 class Review:
     """The photos in question, and what is decided about them."""
 
-    def __init__(self, doubts: list[Doubt], decisions: Decisions, source: Path, max_pixels: int, path: Path):
+    def __init__(self, doubts: list[Doubt], decisions: Decisions, source: Path, max_pixels: int):
         self._doubts, self._decisions, self._source, self._max_pixels = doubts, decisions, source, max_pixels
-        self._path = path
         self._breeds = sorted({folder.name for folder in source.iterdir() if folder.is_dir()})
         self._windows: dict[str, Window] = {}
 
@@ -117,7 +115,7 @@ class Review:
     def _fill(self, name: str, window: Window, **values: Any) -> str:
         common = {
             "window": name, "place": window.place, "last": window.said, "can_undo": bool(window.steps), "message": "",
-            "total": len(self._doubts), "breeds": self._breeds, "path": self._path,
+            "total": len(self._doubts), "breeds": self._breeds, "path": self._decisions.path,
             "blind": self._doubts[0].kind == "blind",
         }  # fmt: skip
         return TEMPLATE.render(**common | values)
@@ -133,12 +131,12 @@ class Review:
             window.said = "choose the breed to move it to"
             return
         if action == SKIP:
-            window.steps.append(Step(place, None, None))
+            window.steps.append(Step(place, None))
             window.said = f"{doubt.file}: skipped"
         elif action in (KEEP, MOVE, DROP):
             fix = LabelFix(doubt.sha256, doubt.file, action, breed if action == MOVE else "")
             if self._decisions.replace(doubt.sha256, fix, None):
-                window.steps.append(Step(place, fix, None))
+                window.steps.append(Step(place, fix))
                 window.said = f"{doubt.file}: {fix.decision}"
             else:
                 window.said = f"{doubt.file}: another window was faster"
@@ -152,7 +150,7 @@ class Review:
             return
         step = window.steps.pop()
         doubt = self._doubts[step.place]
-        if step.made is not None and not self._decisions.replace(doubt.sha256, step.before, step.made):
+        if step.made is not None and not self._decisions.replace(doubt.sha256, None, step.made):
             window.said = f"{doubt.file}: another window decided otherwise since"
             return
         window.place, window.said = step.place, f"{doubt.file}: undone"
