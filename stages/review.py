@@ -8,10 +8,14 @@ and no photo is touched: `prepare` applies them. It is served to the browsers of
 Test photos are not among them. --test shows these alone, in random order and without any model's opinion: were only
 those mended that a model gets wrong, its score on test would rise by that alone.
 
+--into FOLDER shows what `stages.label_next` chose of unlabelled photos; one that gets a breed is copied into that
+breed's folder in FOLDER.
+
 Reads   data/prepared/{manifest,refused}.csv, plots/suspicious_labels.csv, data/features of `main_backbone`, the photos;
-        with --errors data/predictions and metrics/evaluate.json
-Makes   data/label_fixes.csv
-Run     python -m stages.review [--errors | --test] [--port PORT], where requirements/app.txt is installed
+        with --errors data/predictions and metrics/evaluate.json; with --into label_next/photos.csv
+Makes   data/label_fixes.csv; with --into label_next/decisions.csv and copies in FOLDER
+Run     python -m stages.review [--errors | --test | --into FOLDER] [--port PORT]
+        where requirements/app.txt is installed
 
 Exit code 0 where Ctrl-C ends it or nothing is doubtful, 1 where it can't start, 2 for options that do not exist.
 """
@@ -24,8 +28,7 @@ from pathlib import Path
 from stages.lib.core import paths
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.params import load_params
-from stages.lib.images.label_fixes import read_label_fixes
-from stages.lib.serving.doubts import list_blind, list_doubts
+from stages.lib.serving.doubts import DECIDED, list_blind, list_doubts, list_unlabelled
 from stages.lib.serving.listening import GRACE, HOST, PORT, end_as_ctrl_c, listen, port_number
 
 
@@ -39,6 +42,9 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="test photos alone, in random order and without any model's opinion, so that none is mended for its score",
     )
+    which.add_argument(
+        "--into", type=Path, metavar="FOLDER", help="unlabelled photos, copied into the folders of their breeds there"
+    )
     parser.add_argument("--port", type=port_number, default=PORT, help=f"{PORT} if not given; 0 for any that is free")
     return parser.parse_args()
 
@@ -48,18 +54,25 @@ def main() -> int:
     arguments = parse_arguments()
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise UserError('Starlette and uvicorn are not installed here: docs/labels.md, "A page", tells how.')
-    from stages.lib.serving.decisions import Decisions
+    from stages.lib.serving.decisions import Decisions, Filing
     from stages.lib.serving.review_page import Review, make_review_page
     from stages.lib.serving.server import serve
 
     params = load_params()
-    decided = {fix.sha256 for fix in read_label_fixes(paths.LABEL_FIXES)}
-    found = list_blind() if arguments.test else list_doubts(params, arguments.errors)
+    source = Path(params.data.source)
+    decisions = Decisions(paths.LABEL_FIXES)
+    if arguments.into:
+        if not any(folder.is_dir() for folder in arguments.into.glob("*")):
+            raise UserError(f"{arguments.into} must be a folder with one sub-folder a breed.")
+        source, decisions, found = arguments.into, Filing(DECIDED, arguments.into), list_unlabelled()
+    else:
+        found = list_blind() if arguments.test else list_doubts(params, arguments.errors)
+    decided = decisions.read()
     doubts = [doubt for doubt in found if doubt.sha256 not in decided]
     if not doubts:
         print("review: no label is left to look at")
         return 0
-    review = Review(doubts, Decisions(paths.LABEL_FIXES), Path(params.data.source), params.data.max_pixels)
+    review = Review(doubts, decisions, source, params.data.max_pixels)
     with listen(arguments.port) as listener:
         end_as_ctrl_c()
         address = f"http://{HOST}:{listener.getsockname()[1]}"

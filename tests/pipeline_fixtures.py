@@ -107,17 +107,17 @@ def copy_definition(root: Path) -> None:
 
 
 class Repository:
-    """A Git and DVC repository of its own, and the commands that one gives in it."""
+    """A Git and DVC repository of its own, and the commands that one gives in it, by ``python`` of some environment."""
 
-    def __init__(self, root: Path):
-        self.root = root
+    def __init__(self, root: Path, python: str = sys.executable):
+        self.root, self._python = root, python
         people = {f"GIT_{role}_{what}": "tests" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "AWS_"))},
             **people,
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}",
             "DVC_NO_ANALYTICS": "1",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
@@ -142,7 +142,7 @@ class Repository:
         return self.run("git", *arguments).stdout
 
     def python(self, *arguments: str, fails: bool = False, **environment: str) -> subprocess.CompletedProcess:
-        return self.run(sys.executable, *arguments, fails=fails, **environment)
+        return self.run(self._python, *arguments, fails=fails, **environment)
 
     def dvc(self, *arguments: str, fails: bool = False, **environment: str) -> subprocess.CompletedProcess:
         return self.python("-m", "dvc", *arguments, fails=fails, **environment)

@@ -19,7 +19,7 @@ from dvc.utils.hydra import apply_overrides
 from pipeline_fixtures import ROOT, Repository, Stage, copy_definition, read_stages
 from test_graph import ALL, GRAPH, PARAMS, RERUN, STAGES, after, may_run_again, read_by
 
-from stages import app, predict, review, tune
+from stages import app, label_next, predict, review, tune
 from stages.lib.core.params import load_params
 
 DOCS = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
@@ -95,7 +95,11 @@ RUN_BY = [
         ["git tag .*", r"cd \.\./another_project", "dvc artifacts get .*"],
     ),
     (("tests/test_app.py", '"stages.app"'), [r"\.venv-app/bin/python -m stages\.app"]),
-    (("tests/test_review.py", '"stages.review"'), [r"\.venv-app/bin/python -m stages\.review( --(errors|test))?"]),
+    (
+        ("tests/test_review.py", '"stages.review"'),
+        [r"\.venv-app/bin/python -m stages\.review( --(errors|test|into photos))?"],
+    ),
+    (("tests/test_label_next.py", "label_next.main"), [r"python -m stages\.label_next new_photos"]),
     (("tests/test_tune.py", "tune.main"), [r"python -m stages\.tune transfer --trials \d+"]),
     (
         ("tests/test_remotes.py", "def share("),
@@ -182,7 +186,7 @@ def test_the_two_commands_of_the_readme_are_where_ci_takes_them_from():
     assert ends == ["dvc repro", "pytest"]
 
 
-OURS = {"app": app, "predict": predict, "review": review, "tune": tune}
+OURS = {"app": app, "label_next": label_next, "predict": predict, "review": review, "tune": tune}
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if "-m stages." in each.text], ids=str)
@@ -389,6 +393,7 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 NOT_KEPT = {"photos", "photos.dvc", "tuning", ".venv", "stages/NAME.py", "models/<best>.keras", "~/.ray/auth_token"}
 NOT_KEPT |= {"metadata.json", "labels.txt", "best.onnx", "best.tflite", "best-float16.tflite", "data/stanford_dogs"}
+NOT_KEPT |= {"label_next/photos.csv"}
 SUFFIXES = "csv|html|jinja|jpg|json|keras|lock|md|onnx|png|py|tflite|toml|txt|yaml"
 
 

@@ -24,6 +24,7 @@ OF_THE_BEST = ("explain", "convert")  # wait for evaluate to say which model tha
 ARCHIVE = "stanford_dogs_archive"  # declares no deps, so that no change of code downloads 794 MB again
 COMMANDS = {
     "stages/app.py",
+    "stages/label_next.py",
     "stages/predict.py",
     "stages/review.py",
     "stages/tune.py",

@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline_fixtures import write_shown
+from pipeline_fixtures import stages_run, write_shown
+from tiny_pipeline import BACKBONE, new_repository, tiny_params
+from tiny_pipeline import BREEDS as BREEDS_DRAWN
 
 from stages import review
 from stages.lib.core import paths
@@ -542,3 +544,108 @@ def test_nothing_is_loaded_from_anywhere_and_no_page_frames_it(client):
     assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["cache-control"] == "no-store"
+
+
+# The whole loop
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("PIPELINE_PYTHON" not in os.environ, reason="PIPELINE_PYTHON is no python with requirements.txt")
+def test_swapped_labels_are_found_mended_by_keyboard_and_told_of_in_the_report(tmp_path, visit):
+    repository = new_repository(tmp_path / "repository", tiny_params(), os.environ["PIPELINE_PYTHON"])
+    for number in range(10):
+        breed, other = BREEDS_DRAWN[number % 3], BREEDS_DRAWN[(number + 1) % 3]
+        photo = repository.root / f"photos/{breed}/{number:02}.jpg"
+        photo.rename(repository.root / f"photos/{other}/{number:02} of {breed}.jpg")
+    repository.dvc("repro", "report")
+    before = pd.read_csv(repository.root / "data/prepared/manifest.csv")
+    shown_to_nobody = before[before["split"] == "test"]["file"].str.contains(" of ").sum()
+    page = Served(repository.root)
+    tab = visit(page.address)
+    moved = kept = 0
+    while question(tab) != "That was all.":
+        swapped = re.search(r" of (\w+)\.jpg", tab.inner_text("figcaption"))
+        if swapped:
+            tab.select_option("select", swapped[1])
+        press(tab, "m" if swapped else "k")
+        moved, kept = moved + bool(swapped), kept + (not swapped)
+    page.end()
+    assert moved >= 0.7 * (10 - shown_to_nobody)
+    assert stages_run(repository.dvc("repro", "report").stdout) >= {"prepare", f"transfer@{BACKBONE}-plain", "report"}
+    after = pd.read_csv(repository.root / "data/prepared/manifest.csv")
+    assert (after["breed"] != after["folder_breed"]).sum() == moved
+    assert before.set_index("source_file")["split"].to_dict() == after.set_index("source_file")["split"].to_dict()
+    report = (repository.root / "plots/report.html").read_text(encoding="utf-8")
+    told = report.partition("<h2>Labels that a person decided about</h2>")[2].partition("</table>")[0]
+    counts = [sum(map(int, re.findall(r"<td>(\d+)</td>", row))) for row in told.split("<tr>")[2:]]
+    assert counts == [kept, moved, 0]
+    assert repository.dvc("metrics", "diff").stdout.count("evaluate.json") > 0
+    assert "Running stage" not in repository.dvc("repro", "report").stdout
+
+
+# Unlabelled photos
+
+
+@pytest.fixture
+def unlabelled(folder, draw_photo):
+    """Three photos that `stages.label_next` chose."""
+    (folder / "new").mkdir()
+    rows = []
+    for number, (guess, second) in enumerate((("Akita", "Corgi"), ("Borzoi", "Akita"), ("Corgi", "Borzoi"))):
+        photo = folder / f"new/{number}.png"
+        draw_photo(500 + number).save(photo)
+        like = [f"data/prepared/train/{breed}/00.png.png" for breed in (guess, second)]
+        rows.append((photo, guess, 0.5, second, 0.4, *like))
+    columns = ["photo", "guess", "probability", "second", "second_probability", "like_guess", "like_second"]
+    (folder / "label_next").mkdir()
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "label_next/photos.csv", index=False)
+    return folder
+
+
+def copies(folder: Path) -> list[str]:
+    """Which of the unlabelled photos stand in a breed's folder."""
+    digests = {hashlib.sha256(path.read_bytes()).hexdigest(): path.stem for path in (folder / "new").iterdir()}
+    found = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "dogs").rglob("*.*")}
+    return sorted(f"{path.parent.name}/{digests[digest]}" for path, digest in found.items() if digest in digests)
+
+
+def test_a_confirmed_photo_is_copied_into_its_breeds_folder_and_undone_it_is_gone(unlabelled, serve, visit):
+    page = serve("--into", "dogs")
+    tab = visit(page.address)
+    assert (page.photos, question(tab), tab.inner_text("h1")) == (3, "Akita or Corgi?", "Which breed is it?")
+    assert "gives Akita 50.0 % and Corgi 40.0 %" in " ".join(tab.inner_text(".decision").split())
+    assert tab.locator(".beside img").count() == 2
+    press(tab, "k")
+    assert copies(unlabelled) == ["Akita/0"]
+    tab.select_option("select", "Corgi")
+    press(tab, "m")
+    assert copies(unlabelled) == ["Akita/0", "Corgi/1"]
+    press(tab, "d")
+    assert question(tab) == "That was all."
+    assert copies(unlabelled) == ["Akita/0", "Corgi/1"]
+    assert "copied into the breed's folder in dogs" in tab.inner_text(".decision")
+    press(tab, "u")
+    press(tab, "u")
+    assert copies(unlabelled) == ["Akita/0"]
+    assert not (unlabelled / "data/label_fixes.csv").exists()
+    assert len(list((unlabelled / "new").iterdir())) == 3, "they stay where they were"
+
+
+@pytest.mark.usefixtures("unlabelled")
+def test_an_unlabelled_photo_that_was_decided_is_asked_about_no_more(serve, visit):
+    tab = visit(serve("--into", "dogs").address)
+    press(tab, "k")
+    assert serve("--into", "dogs").photos == 2
+
+
+@needs_page
+@pytest.mark.parametrize(
+    ("into", "told"),
+    [("dogs", "`python -m stages.label_next FOLDER` first chooses"), ("new", "must be a folder with one sub-folder")],
+)
+def test_where_there_is_nothing_to_label_or_nowhere_to_put_it_that_is_told(folder, monkeypatch, capsys, into, told):
+    (folder / "new").mkdir()
+    monkeypatch.chdir(folder)
+    code, _, complaint = call(monkeypatch, capsys, "--into", into)
+    assert code == 1
+    assert told in complaint

@@ -13,7 +13,8 @@ from tiny_pipeline import BACKBONE, vgg16
 from stages.lib.backbones.build import build_backbone, write_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK, WHOLE = ("prepare", "augment"), ("prepare", "augment", f"features {BACKBONE} photos", f"features {BACKBONE} views")
+QUICK = ("prepare", "augment")
+WHOLE = (*QUICK, f"features {BACKBONE} photos", f"features {BACKBONE} views")
 PROGRAM = """
 import importlib, sys
 for stage in sys.argv[1:]:

@@ -1,5 +1,6 @@
 """The pipeline with one backbone and settings as small as they may be, on photos of blurred, tinted noise."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -93,8 +94,8 @@ def save_params(repository: Repository, params: dict) -> None:
     (repository.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
-def new_repository(root: Path, params: dict) -> Repository:
-    repository = Repository(root)
+def new_repository(root: Path, params: dict, python: str = sys.executable) -> Repository:
+    repository = Repository(root, python)
     draw_photos(root / "photos", seed=1)
     draw_unknown(root / "unknown")
     save_params(repository, params)

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def class_balance(balance: pd.DataFrame) -> Figure:
     return figure
 
 
-def contact_sheet(rows: dict[str, list[Path]], title: str) -> Figure:
+def contact_sheet(rows: Mapping[str, Sequence[Path | Image.Image]], title: str) -> Figure:
     """Lay pictures out in named rows, at most `SHEET_ROWS` by `SHEET_COLUMNS` of them."""
     shown = dict(list(rows.items())[:SHEET_ROWS])
     columns = min(SHEET_COLUMNS, max(map(len, shown.values())))
@@ -136,7 +136,7 @@ def contact_sheet(rows: dict[str, list[Path]], title: str) -> Figure:
         line[0].set_anchor("W")  # or the name, laid out for a square at the left, would be cut off
         line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=11)
         for file, cell in zip(files, line, strict=False):
-            with Image.open(file) as image:
+            with file if isinstance(file, Image.Image) else Image.open(file) as image:
                 cell.imshow(image)
     figure.suptitle("\n".join(heading))
     return figure

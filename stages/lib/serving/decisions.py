@@ -1,10 +1,13 @@
-"""The decisions of a person in data/label_fixes.csv, while several windows write to it."""
+"""The decisions of a person in a file, while several windows write to it."""
 
+import shutil
 from pathlib import Path
 
 from filelock import FileLock
 
-from stages.lib.images.label_fixes import LabelFix, read_label_fixes, write_label_fixes
+from stages.lib.core.errors import UserError
+from stages.lib.core.outputs import whole_file
+from stages.lib.images.label_fixes import MOVE, LabelFix, read_label_fixes, write_label_fixes
 
 PATIENCE = 10  # seconds that a window waits for another to have written
 
@@ -31,5 +34,31 @@ class Decisions:
             if decided.get(sha256) != expected:
                 return False
             decided.pop(sha256, None)
+            self.carry_out(fix, expected)
             write_label_fixes(self.path, [*decided.values(), *([fix] if fix else [])])
         return True
+
+    def carry_out(self, fix: LabelFix | None, before: LabelFix | None) -> None:
+        """What a decision does beside being written, where ``before`` was decided; here nothing: `prepare` does it."""
+
+
+class Filing(Decisions):
+    """Decisions about unlabelled photos: one that has a breed is copied into the breed's folder at once."""
+
+    def __init__(self, path: Path, into: Path):
+        super().__init__(path)
+        self.into = into
+
+    def _copy_of(self, fix: LabelFix) -> Path:
+        return self.into / fix.breed / f"{fix.sha256[:8]} {Path(fix.file).name}"  # no other photo's name
+
+    def carry_out(self, fix: LabelFix | None, before: LabelFix | None) -> None:
+        """Copy the photo; take away the copy that was made before."""
+        if before is not None and before.action == MOVE:
+            self._copy_of(before).unlink(missing_ok=True)
+        if fix is not None and fix.action == MOVE:
+            try:
+                with whole_file(self._copy_of(fix)) as partial:
+                    shutil.copyfile(fix.file, partial)
+            except OSError as error:
+                raise UserError(f"{fix.file} could not be copied into {self.into} ({error.strerror}).") from None

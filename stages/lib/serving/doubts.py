@@ -20,6 +20,8 @@ from stages.lib.images.refusals import LABEL_CONFLICT, REFUSED_LIST
 
 MANIFEST = paths.PREPARED / "manifest.csv"
 SUSPICIOUS = paths.PLOTS / "suspicious_labels.csv"
+LABEL_NEXT = Path("label_next")  # what `stages.label_next` chose, and what was decided about it
+UNLABELLED, DECIDED = LABEL_NEXT / "photos.csv", LABEL_NEXT / "decisions.csv"
 
 
 class Beside(NamedTuple):
@@ -32,10 +34,10 @@ class Beside(NamedTuple):
 class Doubt(NamedTuple):
     """A photo whose label a person is asked about."""
 
-    kind: str  # "conflict", "duplicates", "suspicious", "error" or "blind"
+    kind: str  # "conflict", "duplicates", "suspicious", "error", "blind" or "unlabelled"
     sha256: str
-    file: str  # below data.source
-    breed: str  # its folder
+    file: str  # below data.source; of an unlabelled one, its whole path
+    breed: str  # its folder; of an unlabelled one, a model's guess
     suggested: str = ""  # another breed; "" where nothing suggests one
     own: float | None = None  # probability of its breed, where a model was asked
     probability: float | None = None  # of the suggested one
@@ -160,3 +162,19 @@ def list_blind() -> list[Doubt]:
     if test.empty:
         raise UserError("There is no test photo to look at: run `dvc repro prepare` first.")
     return [Doubt("blind", *row) for row in zip(test["sha256"], test["source_file"], test["breed"], strict=True)]
+
+
+def list_unlabelled() -> list[Doubt]:
+    """What `stages.label_next` chose, the most worth a label first; raises `UserError` where it has not run."""
+    if not UNLABELLED.exists():
+        raise UserError(
+            "There is no photo to label: `python -m stages.label_next FOLDER` first chooses some of a folder's."
+        )
+    found = []
+    for row in pd.read_csv(UNLABELLED, dtype=str, keep_default_na=False).to_dict("records"):
+        photo, guess, second = row["photo"], row["guess"], row["second"]
+        if Path(photo).exists():
+            beside = (Beside(Path(row["like_guess"]), guess), Beside(Path(row["like_second"]), second))
+            probabilities = float(row["probability"]), float(row["second_probability"])
+            found.append(Doubt("unlabelled", hash_file(Path(photo)), photo, guess, second, *probabilities, beside))
+    return found

@@ -61,6 +61,7 @@ class Review:
     """The photos in question, and what is decided about them."""
 
     def __init__(self, doubts: list[Doubt], decisions: Decisions, source: Path, max_pixels: int):
+        """Of ``source``, the folder with one sub-folder a breed, photos may be moved to each."""
         self._doubts, self._decisions, self._source, self._max_pixels = doubts, decisions, source, max_pixels
         self._breeds = sorted({folder.name for folder in source.iterdir() if folder.is_dir()})
         self._windows: dict[str, Window] = {}
@@ -115,8 +116,8 @@ class Review:
     def _fill(self, name: str, window: Window, **values: Any) -> str:
         common = {
             "window": name, "place": window.place, "last": window.said, "can_undo": bool(window.steps), "message": "",
-            "total": len(self._doubts), "breeds": self._breeds, "path": self._decisions.path,
-            "blind": self._doubts[0].kind == "blind",
+            "total": len(self._doubts), "breeds": self._breeds, "path": self._decisions.path, "source": self._source,
+            "kind": self._doubts[0].kind,  # of those with a page of their own
         }  # fmt: skip
         return TEMPLATE.render(**common | values)
 
@@ -125,8 +126,9 @@ class Review:
         if place != window.place or place >= len(self._doubts):
             return
         doubt = self._doubts[place]
-        if action == KEEP and doubt.kind == "conflict":
-            action, breed = MOVE, doubt.breed  # to be kept, the copy in the other folder has to follow
+        if action == KEEP and doubt.kind in ("conflict", "unlabelled"):
+            # to be kept, the copy in the other folder has to follow; without a label, it is to get the guessed one
+            action, breed = MOVE, doubt.breed
         if action == MOVE and breed not in self._breeds:
             window.said = "choose the breed to move it to"
             return
