@@ -1,0 +1,1 @@
+"""The page that needs no server: a folder for any static host."""

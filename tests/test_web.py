@@ -1,0 +1,524 @@
+"""The page that needs no server: what it is made of, what it says in a browser, and what it asks of the network.
+
+What needs Node or Chromium is skipped where there is none; requirements/app.txt has what drives the latter.
+"""
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import onnx
+import PIL
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from pipeline_fixtures import ROOT
+
+from stages import predict, web
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
+from stages.lib.core.shrinking import shrink
+from stages.lib.exporting.about import INPUT, About
+from stages.lib.exporting.exported import load_exported
+from stages.lib.exporting.onnx_files import label_onnx
+from stages.lib.images.photos import PADDING, read_photo, to_square
+from stages.lib.serving.trained_models import NONE_OF_THESE, Threshold
+from stages.lib.web import quantised, runtime
+from stages.lib.web.folder import PAGE
+
+BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen", "Mudi", "Puli", "Pumi"]  # red, green and blue to the network
+PREPARED, SIDE = 48, 32  # pixels
+MAX_PIXELS = 51_000_000
+KNOWN = np.linspace(0.5, 1, 39).round(6).tolist()
+FAMILIAR, SURE = 0.6, 0.8  # thresholds: grey reaches neither, what is red and green the former alone
+DOGS = os.environ.get("DOG_PHOTOGRAPHS")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUMS_OWN = re.compile(r"(accounts|update|clients2|safebrowsing|optimizationguide-pa)\.(google|googleapis)\.com")
+HOSTILE = "<img src=x onerror=document.title='x'> ${y} 'a\" &amp;.png"
+needs_node = pytest.mark.skipif(shutil.which("npm") is None, reason="there is no Node here, with npm")
+
+
+def by_colour() -> bytes:
+    """A network that tells colours apart, and to which grey is unlike each of them: its cosine to them is 0.58."""
+    towards = np.zeros((3, len(BREEDS)), np.float32)
+    np.fill_diagonal(towards, 1)
+    constants = {"whole": np.float32([255]), "towards": towards, "steep": np.float32([8]), "tiny": np.float32([1e-6])}
+    nodes = [
+        helper.make_node("ReduceMean", [INPUT], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("Div", ["mean", "whole"], ["colour"]),
+        helper.make_node("MatMul", ["colour", "towards"], ["alike"]),
+        helper.make_node("Mul", ["alike", "steep"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], [PROBABILITIES], axis=1),
+        helper.make_node("ReduceL2", ["colour"], ["length"], axes=[1], keepdims=1),
+        helper.make_node("Add", ["length", "tiny"], ["some"]),
+        helper.make_node("Div", ["colour", "some"], ["direction"]),
+        helper.make_node("ReduceMax", ["direction"], [FAMILIARITY], axes=[1], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes, "it",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", SIDE, SIDE, 3])],
+        [
+            helper.make_tensor_value_info(FAMILIARITY, TensorProto.FLOAT, ["n"]),
+            helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["n", len(BREEDS)]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+
+
+ABOUT = About(
+    model="scratch_plain", keras_sha256="0" * 64, licence="none", description="colours", breeds=BREEDS, resize="crop",
+    prepared_size=PREPARED, threshold=SURE, familiarity_threshold=FAMILIAR, known_familiarity=KNOWN, views=1,
+)  # fmt: skip
+SCORES = {"accuracy": 0.9, "accuracy_low": 0.8, "accuracy_high": 0.95}
+SCORES |= {"threshold": SURE, "familiarity_threshold": FAMILIAR}
+EVALUATION = {"best": "scratch_plain", "best_sha256": "0" * 64, "test_photos": 79, "drawn": True}
+EVALUATION |= {"scratch_plain": SCORES, "views": 1}
+
+
+def paint(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (90, 60), **options: object) -> Path:
+    """A picture that fades from a colour to the right."""
+    fading = np.linspace(1, 0.6, size[0])[None, :, None] * np.ones((size[1], 1, 3)) * colour
+    Image.fromarray(fading.astype(np.uint8)).save(path, **options)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, write_params):
+    """A repository with an exported model, and photos to ask about."""
+    folder = tmp_path_factory.mktemp("web")
+    for name in ("models/exported", "metrics", "photos"):
+        (folder / name).mkdir(parents=True)
+    (folder / "models/exported/best.onnx").write_bytes(label_onnx(by_colour(), ABOUT))
+    (folder / "metrics/evaluate.json").write_text(json.dumps(EVALUATION))
+    write_params(folder / "params.yaml", **{"data.max_pixels": MAX_PIXELS})
+    photos = folder / "photos"
+    paint(photos / "red.png", (255, 40, 0))
+    paint(photos / "blue.jpg", (20, 60, 220), (60, 90))
+    paint(photos / "grey.png", (128, 128, 128))
+    paint(photos / "olive.png", (200, 190, 0))
+    paint(photos / HOSTILE, (0, 250, 0))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    left = np.zeros((60, 180, 3), np.uint8)
+    left[:, 60:120] = (0, 0, 250)  # in the middle, and what is left of it once it stands upright
+    left[:30, :60] = left[:30, 120:] = (250, 0, 0)
+    Image.fromarray(left).save(photos / "turned.jpg", exif=turned, quality=95)
+    frames = [Image.new("RGB", (50, 50), colour) for colour in ("red", "blue")]
+    frames[0].save(photos / "moving.gif", save_all=True, append_images=frames[1:])
+    see_through = Image.new("RGBA", (50, 50), (255, 0, 0, 128))
+    see_through.save(photos / "see_through.png")
+    frames[0].save(photos / "it.tiff")
+    (photos / "notes.txt").write_text("no photo")
+    (photos / "empty.jpg").touch()
+    (photos / "short.jpg").write_bytes((photos / "blue.jpg").read_bytes()[:400])
+    return folder
+
+
+# Pixels
+
+ASK = """
+import { readFileSync, writeFileSync } from "node:fs";
+import { pictureOf, prepare } from "./resize.mjs";
+for (const { file, width, height, about } of JSON.parse(readFileSync("photos.json"))) {
+  writeFileSync(`${file}.out`, prepare(pictureOf(new Uint8ClampedArray(readFileSync(file)), width, height), about).bytes);
+}
+"""
+
+
+def resize_in_javascript(images: list[Image.Image], how: str, prepared: int, side: int, folder: Path) -> np.ndarray:
+    """What resize.js makes of RGB pictures: uint8 (n, side, side, 3)."""
+    asked = []
+    for number, image in enumerate(images):
+        (folder / f"{number}").write_bytes(image.convert("RGBA").tobytes())
+        about = {"resize": how, "prepared_size": prepared, "side": side}
+        asked.append({"file": f"{number}", "width": image.width, "height": image.height, "about": about})
+    (folder / "photos.json").write_text(json.dumps(asked))
+    shutil.copyfile(PAGE / "resize.js", folder / "resize.mjs")
+    (folder / "ask.mjs").write_text(ASK)
+    subprocess.run(["node", "ask.mjs"], cwd=folder, check=True, timeout=600)
+    made = [np.frombuffer((folder / f"{number}.out").read_bytes(), np.uint8) for number in range(len(images))]
+    return np.stack(made).reshape(-1, side, side, 4)[..., :3]
+
+
+@needs_node
+@pytest.mark.parametrize("how", ["crop", "pad", "squash"])
+def test_a_photo_of_any_shape_becomes_the_same_pixels_as_by_pillow(tmp_path, how):
+    """Noise, on which a weight that is off by the least would show; larger and smaller than what is made of it."""
+    sizes = [(48, 48), (32, 32), (97, 61), (301, 400), (33, 20), (1, 1), (300, 2), (49, 48), (700, 300), (60, 72)]
+    if int(PIL.__version__.split(".")[0]) >= 13:  # which training uses; before it, another axis is first in these
+        sizes += [(61, 98), (60, 73), (7, 90), (10, 200), (200, 1000)]
+        sizes += [(2, 300)] if how != "pad" else []
+    noise = np.random.default_rng(0)
+    images = [Image.fromarray(noise.integers(0, 256, (h, w, 3), np.uint8)) for w, h in sizes]
+    if how == "pad":
+        images = [image for image in images if max(image.size) < 96 * min(image.size)]
+    expected = [np.asarray(shrink(to_square(image, PREPARED, how), SIDE)) for image in images]
+    np.testing.assert_array_equal(resize_in_javascript(images, how, PREPARED, SIDE, tmp_path), expected)
+
+
+@needs_node
+def test_a_photo_too_thin_to_be_padded_is_padding_alone(tmp_path):
+    (made,) = resize_in_javascript([Image.new("RGB", (1, 300), "red")], "pad", PREPARED, PREPARED, tmp_path)
+    assert {tuple(pixel) for pixel in made.reshape(-1, 3).tolist()} == {PADDING}
+
+
+@needs_node
+@pytest.mark.slow
+@pytest.mark.skipif(not DOGS, reason="DOG_PHOTOGRAPHS names no folder of photographs")
+@pytest.mark.skipif(int(PIL.__version__.split(".")[0]) < 13, reason="training uses Pillow 13")
+@pytest.mark.parametrize("how", ["crop", "pad"])
+def test_photographs_become_the_same_pixels_as_by_pillow(tmp_path, how):
+    files = sorted(path for path in Path(str(DOGS)).glob("*/*") if path.suffix.lower() in (".jpg", ".jpeg"))[::10]
+    assert files
+    images = [read_photo(file, 100_000_000) for file in files]
+    expected = [np.asarray(shrink(to_square(image, 260, how), 224)) for image in images]
+    np.testing.assert_array_equal(resize_in_javascript(images, how, 260, 224, tmp_path), expected)
+
+
+# Words
+
+
+@needs_node
+def test_it_says_in_french_all_that_it_says_in_english_and_that_as_predict_does(tmp_path):
+    shutil.copyfile(PAGE / "words.js", tmp_path / "words.mjs")
+    code = (
+        "import { LANGUAGES } from './words.mjs'; console.log(JSON.stringify(LANGUAGES, (k, v) => v?.call ? 'f' : v))"
+    )
+    told = subprocess.run(
+        ["node", "--input-type=module", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    words = json.loads(told.stdout)
+    assert words["en"].keys() == words["fr"].keys()
+    for word, text in words["en"].items():
+        assert re.findall(r"{\d}", text) == re.findall(r"{\d}", words["fr"][word]), word
+    assert words["en"]["none"] == NONE_OF_THESE
+    assert words["en"]["unsure"].replace("{0}", "80.0%") == Threshold(0.8).in_words()
+    assert words["en"]["neverSure"] == Threshold(None).in_words()
+
+
+# The folder
+
+
+def test_a_folder_with_files_of_ones_own_is_left_alone(folder, tmp_path, run_stage, capsys):
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert run_stage(web.main, folder, str(tmp_path)) == 1
+    assert "has thesis.txt, which is none of the page's files, and would be lost" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_without_npm_it_says_what_has_it_and_leaves_nothing(folder, tmp_path, run_stage, capsys, monkeypatch):
+    monkeypatch.setattr(runtime.shutil, "which", lambda _: None)
+    assert run_stage(web.main, folder, str(tmp_path / "page")) == 1
+    assert "error: npm is not here, which comes with Node" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_npm_fails_its_words_are_told_and_an_earlier_page_stays(folder, tmp_path, run_stage, capsys, monkeypatch):
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page/index.html").write_text("earlier")
+    npm = tmp_path / "bin/npm"
+    npm.parent.mkdir()
+    npm.write_text("#!/bin/sh\necho 'npm error network' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(npm.parent), prepend=os.pathsep)
+    assert run_stage(web.main, folder, str(tmp_path / "page")) == 1
+    assert "needs the npm registry for: npm error network" in capsys.readouterr().err
+    assert (tmp_path / "page/index.html").read_text() == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "page"]
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [("it.tflite", "--model must be an .onnx file"), ("it.onnx", "it.onnx is not here: `dvc repro` makes it")],
+)
+def test_a_model_that_no_browser_reads_or_that_is_not_there_is_told(folder, tmp_path, run_stage, capsys, model, told):
+    assert run_stage(web.main, folder, str(tmp_path / "page"), "--model", model) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_the_quantised_model_is_taken_where_it_answers_alike_and_only_there(tmp_path, monkeypatch):
+    pictures = [
+        paint(tmp_path / f"{c}.png", (250 * (c == 0), 250 * (c == 1), 250 * (c == 2)), (48, 48)) for c in (0, 1, 2)
+    ]
+    content = label_onnx(by_colour(), ABOUT)
+    alike = quantised.choose(content, ABOUT, SIDE, pictures)
+    assert alike.why.startswith("8 bits: in 8 bits it answers 100.0% of 3 test photos as in float32")
+    assert b"MatMulInteger" in alike.content
+    (tmp_path / "quantised.onnx").write_bytes(alike.content)
+    assert load_exported(tmp_path / "quantised.onnx").about == ABOUT
+    another = onnx.load_model_from_string(by_colour())
+    for each in another.graph.initializer:
+        if each.name == "towards":
+            each.CopyFrom(numpy_helper.from_array(np.roll(numpy_helper.to_array(each), 1, axis=1), "towards"))
+    monkeypatch.setattr(quantised, "quantise", lambda *_: label_onnx(another.SerializeToString(), ABOUT))
+    different = quantised.choose(content, ABOUT, SIDE, pictures)
+    assert different.content == content
+    assert different.why.startswith("float32: in 8 bits it answers 0.0% of 3 test photos as in float32")
+    assert quantised.choose(content, ABOUT, SIDE, []).why.startswith("float32: without prepared test photos")
+
+
+# In a browser
+
+
+class Host(ThreadingHTTPServer):
+    """A static host of a folder, which remembers what it was asked for."""
+
+    def __init__(self, folder: Path):
+        self.asked: list[str] = []
+        host = self
+
+        class Handler(SimpleHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                host.asked.append(self.path)
+
+        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
+        self.address = f"http://127.0.0.1:{self.server_port}/"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def cut(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+@pytest.fixture(scope="module")
+def page(folder, tmp_path_factory, run_stage):
+    """The page as `stages.web` writes it, and once more over itself."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no Node here, with npm")
+    made = tmp_path_factory.mktemp("made") / "page"
+    made.mkdir()
+    (made / "index.html").write_text("an earlier one")
+    assert run_stage(web.main, folder, str(made)) == 0
+    assert [path.name for path in made.parent.iterdir()] == ["page"]
+    return made
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not here: requirements/app.txt has it"
+    )
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here")
+    log = tmp_path_factory.mktemp("browser") / "net.json"
+    # its sandbox does not let root in; a camera that shows a green picture, and may be used
+    options = ["--no-sandbox", f"--log-net-log={log}", "--use-fake-device-for-media-stream"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*options, "--use-fake-ui-for-media-stream"])
+        browser.log = log
+        yield browser
+        browser.close()
+
+
+def visit(browser, host: Host, **options):
+    """A tab of a visitor who was never here, once the model is there; nothing may go wrong in it."""
+    context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, "locale": "en-GB"} | options)
+    tab = context.new_page()
+    tab.wrong = []
+    tab.on("pageerror", lambda error: tab.wrong.append(str(error)))
+    tab.on("console", lambda message: tab.wrong.append(message.text) if message.type == "error" else None)
+    tab.goto(host.address)
+    tab.locator("#model dl").wait_for()
+    return tab
+
+
+@pytest.fixture(scope="module")
+def host(page):
+    host = Host(page)
+    yield host
+    host.cut()
+
+
+@pytest.fixture
+def tab(browser, host):
+    tab = visit(browser, host)
+    yield tab
+    tab.context.close()
+    assert tab.wrong == []
+
+
+def give(tab, *files: Path) -> None:
+    """Choose files, and wait for what is said of all of them."""
+    tab.set_input_files("#choose", [str(file) for file in files])
+    wait_for(tab, len(files))
+
+
+def wait_for(tab, count: int) -> None:
+    tab.locator("#answers > *").nth(count - 1).wait_for(timeout=60_000)
+
+
+def rows(tab, number: int) -> list[tuple[str, str]]:
+    rows = tab.locator("#answers article").nth(number).locator("tr").all()
+    return [(row.locator("th").text_content(), row.locator(".number").text_content()) for row in rows]
+
+
+PHOTOS = ["red.png", "blue.jpg", "grey.png", "olive.png", "turned.jpg", "moving.gif", "see_through.png"]
+
+
+def test_photos_get_what_predict_says_of_them(tab, folder, run_stage, capsys):
+    """Upright, of an animation the first frame, on white where one can see through; unsure and none of these, too."""
+    give(tab, *(folder / "photos" / name for name in PHOTOS))
+    capsys.readouterr()
+    model = ["--model", "models/exported/best.onnx"]
+    assert run_stage(predict.main, folder, *(f"photos/{name}" for name in PHOTOS), *model) == 0
+    told = re.split(r"^photos/", capsys.readouterr().out, flags=re.MULTILINE)[1:]
+    for number, (name, said) in enumerate(zip(PHOTOS, told, strict=True)):
+        article = tab.locator("#answers article").nth(number)
+        assert article.locator("h2").text_content() == name == said.splitlines()[0]
+        remarks = re.findall(r"^  (n\w+ (?:of|sure).*)$", said, re.MULTILINE)
+        assert [each.lower() for each in article.locator(".unsure").all_text_contents()] == [r.lower() for r in remarks]
+        shares = dict(re.findall(r"^  (.*?) +(\S+%)", said, re.MULTILINE))
+        assert [share for _, share in rows(tab, number)] == sorted(shares.values(), key=lambda s: -float(s[:-1]))
+        assert shares[rows(tab, number)[0][0]] == rows(tab, number)[0][1]
+    assert tab.locator(".unsure").count() == 3  # grey, olive and see_through
+    assert tab.locator("#answers article").first.locator("summary").text_content() == "1 more"
+    assert "79 drawn pictures that it was neither trained nor chosen on: 90.0% right" in tab.inner_text("#model")
+
+
+def test_what_is_no_photo_gets_a_sentence_and_the_others_are_told(tab, folder, tmp_path):
+    Image.new("L", (10_000, 5_101)).save(tmp_path / "large.png")
+    names = ["notes.txt", "empty.jpg", "short.jpg", "it.tiff", "red.png"]
+    give(tab, *(folder / "photos" / name for name in names), tmp_path / "large.png")
+    assert [text.partition(".\n")[0] for text in tab.locator(".note").all_inner_texts()] == [
+        "notes.txt was not read: not a picture",
+        "empty.jpg was not read: empty",
+        "short.jpg was not read: cut short",
+        "it.tiff was not read: this browser can't read TIFF: save it as JPEG",
+        "large.png was not read: too many pixels (10000x5101)",
+    ] or tab.locator(".note").all_inner_texts()
+    assert tab.locator("article h2").all_text_contents() == ["red.png"]
+    assert tab.locator("#status").text_content() == "6 files done."
+
+
+def test_a_photo_of_50_megapixels_is_answered(tab, tmp_path):
+    paint(tmp_path / "large.jpg", (250, 20, 20), (8192, 6100))
+    give(tab, tmp_path / "large.jpg")
+    assert rows(tab, 0)[0][0] == "Cairn"
+
+
+def test_a_files_name_is_shown_as_it_is_and_never_run(tab, folder):
+    give(tab, folder / "photos" / HOSTILE)
+    assert tab.locator("#answers h2").text_content() == HOSTILE
+    assert rows(tab, 0)[0][0] == "Grand Bleu de Gascogne"
+    assert tab.title() == "Which breed is it?"
+
+
+def hand_over(tab, file: Path, event: str, carrier: str) -> None:
+    """Paste or drop a file on the page."""
+    tab.evaluate(
+        """([bytes, name, event, carrier]) => {
+          const files = new DataTransfer();
+          files.items.add(new File([new Uint8Array(bytes)], name));
+          const options = { bubbles: true, cancelable: true, [carrier]: files };
+          const made = event === "paste" ? new ClipboardEvent(event, options) : new DragEvent(event, options);
+          document.body.dispatchEvent(made);
+        }""",
+        [list(file.read_bytes()), file.name, event, carrier],
+    )
+
+
+def test_a_photo_may_be_dropped_or_pasted_or_taken_by_the_camera(tab, folder):
+    hand_over(tab, folder / "photos/red.png", "drop", "dataTransfer")
+    tab.locator("h2", has_text="red.png").wait_for()
+    hand_over(tab, folder / "photos/blue.jpg", "paste", "clipboardData")
+    tab.locator("h2", has_text="blue.jpg").wait_for()
+    tab.locator("#camera").click()
+    tab.locator("dialog[open]").wait_for()
+    tab.locator("video").evaluate("video => video.videoWidth || new Promise(done => (video.onloadeddata = done))")
+    tab.locator("#shoot").click()
+    tab.locator("h2", has_text="camera.png").wait_for()
+    assert rows(tab, 0)[0][0] == "Grand Bleu de Gascogne"  # the camera's picture is green
+    assert tab.locator("video").evaluate("video => video.srcObject") is None, "the camera is still on"
+
+
+def test_all_of_it_is_reached_by_keyboard_and_named_for_screen_readers(tab, folder):
+    give(tab, folder / "photos/red.png")
+    reached = []
+    for _ in range(3):
+        tab.keyboard.press("Tab")
+        reached.append(tab.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert reached == ["choose", "camera", "SUMMARY"]
+    tab.keyboard.press("Enter")
+    assert tab.locator("details").get_attribute("open") is not None
+    assert tab.locator("#choose").evaluate("input => input.labels[0].textContent") == "Choose photos"
+    assert tab.locator("canvas").get_attribute("aria-label") == "red.png, as the model sees it"
+    assert tab.locator("[role=status]").text_content() == "1 file done."
+    assert tab.locator("html").get_attribute("lang") == "en"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1400])
+@pytest.mark.parametrize("locale", ["en-GB", "fr-FR"])
+def test_nothing_is_cut_off(browser, host, folder, width, scheme, locale):
+    viewport = {"width": width, "height": 900}
+    tab = visit(browser, host, viewport=viewport, color_scheme=scheme, locale=locale)
+    give(tab, *(folder / "photos" / name for name in ("red.png", "grey.png", "olive.png", "notes.txt")))
+    if "SCREENSHOTS" in os.environ:
+        shot = Path(os.environ["SCREENSHOTS"]) / f"web-{locale[:2]}-{width}-{scheme}.png"
+        tab.screenshot(path=shot, full_page=True)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    shown = tab.locator("h1, header p, .button:visible, #answers *:visible, #model *")
+    assert shown.count() > 50
+    outside = "e => { const b = e.getBoundingClientRect(); return b.left < 0 || b.right > innerWidth + 0.5 }"
+    assert shown.evaluate_all(f"all => all.filter({outside}).map(e => e.outerHTML)") == []
+    dark = "document.body, null, 0"
+    paper = tab.evaluate(f"getComputedStyle({dark.split(',')[0]}).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", paper))) < 200) == (scheme == "dark")
+    title = {"en-GB": "Which breed is it?", "fr-FR": "De quelle race est-il\u00a0?"}[locale]
+    assert tab.locator("h1").text_content() == title
+    tab.context.close()
+
+
+# The network
+
+
+def test_once_loaded_it_answers_where_there_is_no_network_even_when_opened_anew(browser, page, folder):
+    host = Host(page)
+    tab = visit(browser, host)
+    loaded = [path for path in host.asked if path in ("/model.onnx", "/onnxruntime.bin")]
+    assert sorted(loaded) == ["/model.onnx", "/onnxruntime.bin"], "what is large is loaded once"
+    host.cut()
+    tab.context.set_offline(True)
+    tab.goto(host.address)
+    tab.locator("#model dl").wait_for()
+    give(tab, folder / "photos/red.png")
+    assert rows(tab, 0)[0][0] == "Cairn"
+    tab.context.close()
+
+
+def test_no_photo_makes_it_ask_its_host_for_anything(tab, host, folder):
+    before = len(host.asked)
+    give(tab, folder / "photos/red.png", folder / "photos/notes.txt")
+    assert [path for path in host.asked[before:] if path != "/service.js"] == []  # the browser looks for a newer one
+
+
+def test_it_can_be_installed(tab):
+    told = tab.context.new_cdp_session(tab).send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert {each["errorId"] for each in told} <= {"in-incognito"}  # which these windows are
+
+
+def test_the_browser_asks_no_other_machine_for_anything(browser, tab, folder):
+    """By Chromium's own log, which has what a page's log has not: names looked up and connections made ahead."""
+    give(tab, folder / "photos/red.png")
+    deadline = time.time() + 30
+    while "model.onnx" not in (content := browser.log.read_text(errors="replace")) and time.time() < deadline:
+        time.sleep(0.5)  # it is written now and then
+    hosts = set(re.findall(r'"(?:host|url)":"(?:https?://)?([^/":]+)', content))
+    assert "127.0.0.1" in hosts
+    assert {host for host in hosts if not CHROMIUMS_OWN.fullmatch(host)} <= {"127.0.0.1", "blob"}
+
+
+def test_each_module_that_the_page_loads_is_in_its_folder():
+    for script in PAGE.glob("*.js"):
+        for name in re.findall(r'from "\./([\w.]+)"', script.read_text()):
+            assert (PAGE / name).exists() or name == "onnxruntime.js", f"{script.name} needs {name}"
+    assert [path.name for path in PAGE.glob("*.js") if len(path.read_text().splitlines()) > 250] == []
+    assert (ROOT / "stages/lib/web/package-lock.json").exists()
