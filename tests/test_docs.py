@@ -19,7 +19,7 @@ from dvc.utils.hydra import apply_overrides
 from pipeline_fixtures import ROOT, Repository, Stage, copy_definition, read_stages
 from test_graph import ALL, GRAPH, PARAMS, RERUN, STAGES, after, may_run_again, read_by
 
-from stages import app, label_next, predict, review, tune
+from stages import app, label_next, predict, review, tune, web
 from stages.lib.core.params import load_params
 
 DOCS = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
@@ -100,6 +100,8 @@ RUN_BY = [
         [r"\.venv-app/bin/python -m stages\.review( --(errors|test|into photos))?"],
     ),
     (("tests/test_label_next.py", "label_next.main"), [r"python -m stages\.label_next new_photos"]),
+    (("tests/test_web.py", "web.main"), [r"python -m stages\.web page"]),
+    (("tests/test_web.py", "SimpleHTTPRequestHandler"), [r"python -m http\.server --directory page"]),
     (("tests/test_tune.py", "tune.main"), [r"python -m stages\.tune transfer --trials \d+"]),
     (
         ("tests/test_remotes.py", "def share("),
@@ -186,7 +188,7 @@ def test_the_two_commands_of_the_readme_are_where_ci_takes_them_from():
     assert ends == ["dvc repro", "pytest"]
 
 
-OURS = {"app": app, "label_next": label_next, "predict": predict, "review": review, "tune": tune}
+OURS = {"app": app, "label_next": label_next, "predict": predict, "review": review, "tune": tune, "web": web}
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if "-m stages." in each.text], ids=str)

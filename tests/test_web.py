@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import PIL
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
@@ -24,11 +23,9 @@ from pipeline_fixtures import ROOT
 
 from stages import predict, web
 from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
-from stages.lib.core.shrinking import shrink
 from stages.lib.exporting.about import INPUT, About
 from stages.lib.exporting.exported import load_exported
 from stages.lib.exporting.onnx_files import label_onnx
-from stages.lib.images.photos import PADDING, read_photo, to_square
 from stages.lib.serving.trained_models import NONE_OF_THESE, Threshold
 from stages.lib.web import quantised, runtime
 from stages.lib.web.folder import PAGE
@@ -38,7 +35,6 @@ PREPARED, SIDE = 48, 32  # pixels
 MAX_PIXELS = 51_000_000
 KNOWN = np.linspace(0.5, 1, 39).round(6).tolist()
 FAMILIAR, SURE = 0.6, 0.8  # thresholds: grey reaches neither, what is red and green the former alone
-DOGS = os.environ.get("DOG_PHOTOGRAPHS")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUMS_OWN = re.compile(r"(accounts|update|clients2|safebrowsing|optimizationguide-pa)\.(google|googleapis)\.com")
 HOSTILE = "<img src=x onerror=document.title='x'> ${y} 'a\" &amp;.png"
@@ -120,68 +116,6 @@ def folder(tmp_path_factory, write_params):
     (photos / "empty.jpg").touch()
     (photos / "short.jpg").write_bytes((photos / "blue.jpg").read_bytes()[:400])
     return folder
-
-
-# Pixels
-
-ASK = """
-import { readFileSync, writeFileSync } from "node:fs";
-import { pictureOf, prepare } from "./resize.mjs";
-for (const { file, width, height, about } of JSON.parse(readFileSync("photos.json"))) {
-  const picture = pictureOf(new Uint8ClampedArray(readFileSync(file)), width, height);
-  writeFileSync(`${file}.out`, prepare(picture, about).bytes);
-}
-"""
-
-
-def resize_in_javascript(images: list[Image.Image], how: str, prepared: int, side: int, folder: Path) -> np.ndarray:
-    """What resize.js makes of RGB pictures: uint8 (n, side, side, 3)."""
-    asked = []
-    for number, image in enumerate(images):
-        (folder / f"{number}").write_bytes(image.convert("RGBA").tobytes())
-        about = {"resize": how, "prepared_size": prepared, "side": side}
-        asked.append({"file": f"{number}", "width": image.width, "height": image.height, "about": about})
-    (folder / "photos.json").write_text(json.dumps(asked))
-    shutil.copyfile(PAGE / "resize.js", folder / "resize.mjs")
-    (folder / "ask.mjs").write_text(ASK)
-    subprocess.run(["node", "ask.mjs"], cwd=folder, check=True, timeout=600)
-    made = [np.frombuffer((folder / f"{number}.out").read_bytes(), np.uint8) for number in range(len(images))]
-    return np.stack(made).reshape(-1, side, side, 4)[..., :3]
-
-
-@needs_node
-@pytest.mark.parametrize("how", ["crop", "pad", "squash"])
-def test_a_photo_of_any_shape_becomes_the_same_pixels_as_by_pillow(tmp_path, how):
-    """Noise, on which a weight that is off by the least would show; larger and smaller than what is made of it."""
-    sizes = [(48, 48), (32, 32), (97, 61), (301, 400), (33, 20), (1, 1), (300, 2), (49, 48), (700, 300), (60, 72)]
-    if int(PIL.__version__.split(".")[0]) >= 13:  # which training uses; before it, another axis is first in these
-        sizes += [(61, 98), (60, 73), (7, 90), (10, 200), (200, 1000)]
-        sizes += [(2, 300)] if how != "pad" else []
-    noise = np.random.default_rng(0)
-    images = [Image.fromarray(noise.integers(0, 256, (h, w, 3), np.uint8)) for w, h in sizes]
-    if how == "pad":
-        images = [image for image in images if max(image.size) < 96 * min(image.size)]
-    expected = [np.asarray(shrink(to_square(image, PREPARED, how), SIDE)) for image in images]
-    np.testing.assert_array_equal(resize_in_javascript(images, how, PREPARED, SIDE, tmp_path), expected)
-
-
-@needs_node
-def test_a_photo_too_thin_to_be_padded_is_padding_alone(tmp_path):
-    (made,) = resize_in_javascript([Image.new("RGB", (1, 300), "red")], "pad", PREPARED, PREPARED, tmp_path)
-    assert {tuple(pixel) for pixel in made.reshape(-1, 3).tolist()} == {PADDING}
-
-
-@needs_node
-@pytest.mark.slow
-@pytest.mark.skipif(not DOGS, reason="DOG_PHOTOGRAPHS names no folder of photographs")
-@pytest.mark.skipif(int(PIL.__version__.split(".")[0]) < 13, reason="training uses Pillow 13")
-@pytest.mark.parametrize("how", ["crop", "pad"])
-def test_photographs_become_the_same_pixels_as_by_pillow(tmp_path, how):
-    files = sorted(path for path in Path(str(DOGS)).glob("*/*") if path.suffix.lower() in (".jpg", ".jpeg"))[::10]
-    assert files
-    images = [read_photo(file, 100_000_000) for file in files]
-    expected = [np.asarray(shrink(to_square(image, 260, how), 224)) for image in images]
-    np.testing.assert_array_equal(resize_in_javascript(images, how, 260, 224, tmp_path), expected)
 
 
 # Words
