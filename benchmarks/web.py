@@ -107,7 +107,7 @@ def main() -> None:
         found["megabytes"] = round(Quiet.sent / 1e6, 1)
         found["first_answer_seconds"] = ask(tab, files[:1])
         found["next_answers_seconds"] = statistics.median(ask(tab, [file]) for file in files[1 : 1 + NEXT])
-        found[f"{TOGETHER}_photos_seconds"] = ask(tab, files[:TOGETHER])
+        found[f"{len(files[:TOGETHER])}_photos_seconds"] = ask(tab, files[:TOGETHER])
         before = Quiet.sent
         start = time.perf_counter()
         tab.reload()

@@ -406,7 +406,7 @@ def test_nothing_is_cut_off(browser, host, folder, width, scheme, locale):
     assert shown.evaluate_all(f"all => all.filter({outside}).map(e => e.outerHTML)") == []
     paper = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", paper))) < 200) == (scheme == "dark")
-    title = {"en-GB": "Which breed is it?", "fr-FR": "De quelle race est-il\u00a0?"}[locale]
+    title = {"en-GB": "Which breed is it?", "fr-FR": "De quelle race est\u2011il\u00a0?"}[locale]
     assert tab.locator("h1").text_content() == title
     tab.context.close()
 

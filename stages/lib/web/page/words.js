@@ -43,7 +43,7 @@ const ENGLISH = {
 };
 
 const FRENCH = {
-  title: "De quelle race est-il ?",
+  title: "De quelle race est‑il ?",
   lead: "Déposez des photos n’importe où sur cette page, collez-en une, ou",
   choose: "Choisir des photos",
   camera: "Prendre une photo",
