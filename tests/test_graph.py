@@ -28,6 +28,7 @@ COMMANDS = {
     "stages/predict.py",
     "stages/review.py",
     "stages/tune.py",
+    "stages/web.py",
 }  # of a person's, beside the graph
 NO_STAGES = {*COMMANDS, "stages/__init__.py", "stages/sources/__init__.py"}
 SHARED = {
