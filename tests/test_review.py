@@ -558,6 +558,7 @@ def test_swapped_labels_are_found_mended_by_keyboard_and_told_of_in_the_report(t
         photo = repository.root / f"photos/{breed}/{number:02}.jpg"
         photo.rename(repository.root / f"photos/{other}/{number:02} of {breed}.jpg")
     repository.dvc("repro", "report")
+    repository.commit()
     before = pd.read_csv(repository.root / "data/prepared/manifest.csv")
     shown_to_nobody = before[before["split"] == "test"]["file"].str.contains(" of ").sum()
     page = Served(repository.root)
@@ -579,7 +580,7 @@ def test_swapped_labels_are_found_mended_by_keyboard_and_told_of_in_the_report(t
     told = report.partition("<h2>Labels that a person decided about</h2>")[2].partition("</table>")[0]
     counts = [sum(map(int, re.findall(r"<td>(\d+)</td>", row))) for row in told.split("<tr>")[2:]]
     assert counts == [kept, moved, 0]
-    assert repository.dvc("metrics", "diff").stdout.count("evaluate.json") > 0
+    assert "log_loss" in repository.dvc("metrics", "diff").stdout
     assert "Running stage" not in repository.dvc("repro", "report").stdout
 
 
