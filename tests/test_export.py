@@ -668,20 +668,29 @@ def test_the_card_has_the_numbers_of_the_exported_model_and_of_no_other(made):
     assert "24 photos of data/sample: 9 to train on, 3 to choose by, 12 to test on" in " ".join(text.split())
 
 
+@pytest.fixture
+def write_own_card(made, tmp_path, draw_photo):
+    """Files as somebody has them who fetched the folder, and a photo: the card, and what Keras says of the photo."""
+
+    def write(resize: str) -> tuple[str, dict[str, np.ndarray]]:
+        draw_photo(3, (90, 60)).save(tmp_path / "my_dog.jpg", quality=95)
+        for file in ("best.onnx", "best.tflite"):
+            write_exported((made / "data/converted" / file).read_bytes(), tmp_path / file, resize=resize)
+        about = exported.load_exported(tmp_path / "best.onnx").about
+        evaluation = json.loads((made / "metrics/evaluate.json").read_text())
+        counts = json.loads((made / "metrics/prepare.json").read_text())
+        card = write_card(about, SIDE, "data/sample", counts, evaluation, pd.DataFrame({"model": []}), 0.95, 12)
+        picture = shrink(to_square(Image.open(tmp_path / "my_dog.jpg"), PREPARED_SIDE, resize), SIDE)
+        return card, familiar(untrained()).predict_on_batch(np.asarray(picture)[None])
+
+    return write
+
+
 @pytest.mark.parametrize("resize", ["crop", "pad", "squash"])
-def test_the_lines_of_the_card_in_python_give_the_answer_of_keras(made, tmp_path, draw_photo, resize):
-    """Each in an interpreter of its own, beside the files as somebody has them who fetched the folder."""
-    draw_photo(3, (90, 60)).save(tmp_path / "my_dog.jpg", quality=95)
-    for file in ("best.onnx", "best.tflite"):
-        write_exported((made / "data/converted" / file).read_bytes(), tmp_path / file, resize=resize)
-    about = exported.load_exported(tmp_path / "best.onnx").about
-    evaluation = json.loads((made / "metrics/evaluate.json").read_text())
-    counts = json.loads((made / "metrics/prepare.json").read_text())
-    card = write_card(about, SIDE, "data/sample", counts, evaluation, pd.DataFrame({"model": []}), 0.95, 12)
+def test_the_lines_of_the_card_in_python_give_the_answer_of_keras(write_own_card, tmp_path, resize):
+    card, found = write_own_card(resize)
     snippets = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert ["best.onnx" in snippets[0], "best.tflite" in snippets[1]] == [True, True]
-    picture = shrink(to_square(Image.open(tmp_path / "my_dog.jpg"), PREPARED_SIDE, resize), SIDE)
-    found = familiar(untrained()).predict_on_batch(np.asarray(picture)[None])
     (probabilities,) = found[PROBABILITIES]
     for lines in snippets:
         done = subprocess.run(
@@ -690,6 +699,33 @@ def test_the_lines_of_the_card_in_python_give_the_answer_of_keras(made, tmp_path
         *told, answer = done.stdout.splitlines()
         assert told == ["none of these breeds"] * bool(found[FAMILIARITY][0] < FAMILIARITY_THRESHOLD)
         assert answer == f"{probabilities.max():.1%} {BREEDS[probabilities.argmax()]}"
+
+
+@pytest.fixture(scope="module")
+def node_modules(tmp_path_factory, root):
+    """What package-lock.json names, installed."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not here, which comes with Node")
+    folder = tmp_path_factory.mktemp("node")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(root / "tests/node" / name, folder / name)
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, timeout=600)
+    return folder / "node_modules"
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "squash"])
+def test_the_lines_of_the_card_in_node_give_nearly_the_answer_of_keras(write_own_card, node_modules, tmp_path, resize):
+    card, found = write_own_card(resize)
+    (lines,) = re.findall(r"```js\n(.*?)```", card, re.DOTALL)
+    (tmp_path / "ask.mjs").write_text(lines, encoding="utf-8")
+    (tmp_path / "node_modules").symlink_to(node_modules)
+    done = subprocess.run(["node", "ask.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+    *told, answer = done.stdout.splitlines()
+    share, breed = answer.split(" ", 1)
+    (probabilities,) = found[PROBABILITIES]
+    assert told == ["none of these breeds"] * bool(found[FAMILIARITY][0] < FAMILIARITY_THRESHOLD)
+    assert breed == BREEDS[probabilities.argmax()]
+    assert float(share.rstrip("%")) / 100 == pytest.approx(probabilities.max(), abs=0.01)
 
 
 def test_onnxruntime_tells_nobody_that_it_was_imported(tmp_path, root):

@@ -17,6 +17,12 @@ SQUARED = {
     "pad": "ImageOps.pad(photo, (prepared, prepared), Image.Resampling.LANCZOS, color=(124, 116, 104))",
     "squash": "photo.resize((prepared, prepared), Image.Resampling.LANCZOS)",
 }
+# and in sharp's
+SQUARED_BY_SHARP = {
+    "crop": '{ fit: "cover" }',
+    "pad": '{ fit: "contain", background: { r: 124, g: 116, b: 104 } }',
+    "squash": '{ fit: "fill" }',
+}
 
 
 def _head(about: About, source: str, score: Mapping[str, Any]) -> str:
@@ -72,4 +78,5 @@ def write_card(
         level=level,
         parity_photos=parity_photos,
         squared=SQUARED[about.resize],
+        squared_by_sharp=SQUARED_BY_SHARP[about.resize],
     )
