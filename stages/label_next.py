@@ -32,6 +32,7 @@ from stages.lib.core.progress import Progress
 from stages.lib.core.tables import write_csv
 from stages.lib.familiarity.scores import normalise
 from stages.lib.images.duplicates import perceptual_hashes
+from stages.lib.images.folders import check_names
 from stages.lib.images.label_fixes import read_label_fixes
 from stages.lib.inference.nearest import TrainingPhotos, read_training_photos
 from stages.lib.reporting.charts import save
@@ -60,14 +61,26 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def is_decided(file: Path, decided: set[str]) -> bool:
+    """Whether a file is one of ``decided``, by its sha256; one that can't be read is none, and reading it tells why."""
+    try:
+        return bool(decided) and hash_file(file) in decided
+    except OSError:
+        return False
+
+
 def ask(
     trained: Trained, training: TrainingPhotos, files: list[Path], max_pixels: int
 ) -> tuple[Unlabelled, list[Fault]]:
-    """What the model says of photos, and the files that are none."""
+    """What the model says of photos about which nobody has decided, and the files that are no photos."""
+    decided = {fix.sha256 for fix in read_label_fixes(DECIDED)}
     read, hashes, probabilities, features, unknown, faults = [], [], [], [], [], []
     with Progress(desc="label_next", total=len(files), unit="photo") as bar:
         for start in range(0, len(files), BATCH_SIZE):
-            batch = read_photos(files[start : start + BATCH_SIZE], trained.classifier, max_pixels)
+            asked = files[start : start + BATCH_SIZE]
+            batch = read_photos(
+                [file for file in asked if not is_decided(file, decided)], trained.classifier, max_pixels
+            )
             read += batch.files
             faults += batch.faults
             hashes += [perceptual_hashes(Image.fromarray(picture)) for picture in batch.pictures]
@@ -76,10 +89,8 @@ def ask(
                 probabilities.append(outputs[PROBABILITIES])
                 unknown.append(trained.familiarity.is_unknown(outputs[FAMILIARITY]))
                 features.append(normalise(training.network.predict_on_batch(batch.pictures)))
-            bar.update(len(batch.files) + len(batch.faults))
-    if not read:
-        raise UserError("There is no photo in it about which nobody has decided.")
-    parts = (np.concatenate(each) for each in (probabilities, features, unknown))
+            bar.update(len(asked))
+    parts = (np.concatenate(each) if read else np.empty(0) for each in (probabilities, features, unknown))
     return Unlabelled(read, np.array(hashes, np.uint64), *parts), faults
 
 
@@ -93,24 +104,31 @@ def main() -> int:
     trained = load_model(path, evaluation, params.evaluate.turned_away)
     backbone = find_backbone(trained.name, params.families)
     if backbone is None or trained.as_saved is None:
-        raise UserError(f"{path} can't choose: name a .keras model on a backbone with --model.")
+        raise UserError(
+            f"{path} can't choose: name a .keras model on a backbone with --model, one that was evaluated as it is now."
+        )
     training = read_training_photos(trained.as_saved, backbone)
     labelled = hash_pictures(sorted(paths.PREPARED.rglob("*.png")))
-    decided = {fix.sha256 for fix in read_label_fixes(DECIDED)}
-    found = list_files([arguments.folder.resolve()])
-    undecided = [file for file in found if file.is_dir() or hash_file(file) not in decided]
-    photos, faults = ask(trained, training, undecided, params.data.max_pixels)
+    if {photo.breed for photo in training.photos} != {*trained.classifier.breeds}:
+        raise UserError(f"{path} was trained on other breeds than there are features of: run `dvc repro` first.")
+    files = list_files([arguments.folder.resolve()])
+    check_names([str(file) for file in files])
+    photos, faults = ask(trained, training, files, params.data.max_pixels)
+    for fault in faults:
+        print(f"not read: {fault}", file=sys.stderr)
+    if not photos.files:
+        raise UserError("There is no photo in it about which nobody has decided.")
     worth, left = worth_a_label(photos, labelled, params.data.duplicate_distance)
     table = tell_about(photos, choose(photos, worth, arguments.count, params.seed), trained.classifier.breeds, training)
     write_csv(table, UNLABELLED)
+    sheet = LABEL_NEXT / "photos.jpg"
+    sheet.unlink(missing_ok=True)
     if len(table):
-        save(draw_guesses(table, params.data.max_pixels), LABEL_NEXT / "photos.jpg")
+        save(draw_guesses(table, params.data.max_pixels), sheet)
     print(
         f"label_next: {len(table)} of {len(photos.files)} photos, in {LABEL_NEXT}; left out {left.labelled} that "
         f"are nearly labelled ones, {left.alike} nearly others of them, {left.unknown} of none of the breeds"
     )
-    for fault in faults:
-        print(f"not read: {fault}", file=sys.stderr)
     return 1 if faults else 0
 
 

@@ -64,6 +64,8 @@ def main() -> int:
     if arguments.into:
         if not any(folder.is_dir() for folder in arguments.into.glob("*")):
             raise UserError(f"{arguments.into} must be a folder with one sub-folder a breed.")
+        if arguments.into.resolve().is_relative_to(Path("data").resolve()):
+            raise UserError(f"{arguments.into} is made by a stage, which would take away what is put there.")
         source, decisions, found = arguments.into, Filing(DECIDED, arguments.into), list_unlabelled()
     else:
         found = list_blind() if arguments.test else list_doubts(params, arguments.errors)

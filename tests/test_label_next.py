@@ -142,7 +142,7 @@ def test_what_was_decided_is_not_chosen_again_and_what_is_no_photo_is_told(proje
     [
         (["nowhere"], "nowhere must be a folder of photos."),
         (["empty"], "There is no photo in it about which nobody has decided."),
-        (["new", "--model", "scratch_plain"], "name a .keras model on a backbone with --model."),
+        (["new", "--model", "scratch_plain"], "name a .keras model on a backbone with --model, one that was evaluated"),
     ],
 )
 def test_what_is_missing_is_told_in_a_line(project, run_stage, capsys, arguments, told):

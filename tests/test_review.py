@@ -607,7 +607,8 @@ def copies(folder: Path) -> list[str]:
     """Which of the unlabelled photos stand in a breed's folder."""
     digests = {hashlib.sha256(path.read_bytes()).hexdigest(): path.stem for path in (folder / "new").iterdir()}
     found = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "dogs").rglob("*.*")}
-    return sorted(f"{path.parent.name}/{digests[digest]}" for path, digest in found.items() if digest in digests)
+    places = {path.parent.relative_to(folder / "dogs"): digest for path, digest in found.items() if digest in digests}
+    return sorted(f"{place.as_posix()}/{digests[digest]}" for place, digest in places.items())
 
 
 def test_a_confirmed_photo_is_copied_into_its_breeds_folder_and_undone_it_is_gone(unlabelled, serve, visit):
@@ -617,17 +618,17 @@ def test_a_confirmed_photo_is_copied_into_its_breeds_folder_and_undone_it_is_gon
     assert "gives Akita 50.0 % and Corgi 40.0 %" in " ".join(tab.inner_text(".decision").split())
     assert tab.locator(".beside img").count() == 2
     press(tab, "k")
-    assert copies(unlabelled) == ["Akita/0"]
+    assert copies(unlabelled) == ["Akita/label_next/0"]
     tab.select_option("select", "Corgi")
     press(tab, "m")
-    assert copies(unlabelled) == ["Akita/0", "Corgi/1"]
+    assert copies(unlabelled) == ["Akita/label_next/0", "Corgi/label_next/1"]
     press(tab, "d")
     assert question(tab) == "That was all."
-    assert copies(unlabelled) == ["Akita/0", "Corgi/1"]
+    assert copies(unlabelled) == ["Akita/label_next/0", "Corgi/label_next/1"]
     assert "copied into the breed's folder in dogs" in tab.inner_text(".decision")
     press(tab, "u")
     press(tab, "u")
-    assert copies(unlabelled) == ["Akita/0"]
+    assert copies(unlabelled) == ["Akita/label_next/0"]
     assert not (unlabelled / "data/label_fixes.csv").exists()
     assert len(list((unlabelled / "new").iterdir())) == 3, "they stay where they were"
 
@@ -642,7 +643,11 @@ def test_an_unlabelled_photo_that_was_decided_is_asked_about_no_more(serve, visi
 @needs_page
 @pytest.mark.parametrize(
     ("into", "told"),
-    [("dogs", "`python -m stages.label_next FOLDER` first chooses"), ("new", "must be a folder with one sub-folder")],
+    [
+        ("dogs", "`python -m stages.label_next FOLDER` first chooses"),
+        ("new", "must be a folder with one sub-folder"),
+        ("data", "is made by a stage"),
+    ],
 )
 def test_where_there_is_nothing_to_label_or_nowhere_to_put_it_that_is_told(folder, monkeypatch, capsys, into, told):
     (folder / "new").mkdir()

@@ -150,3 +150,14 @@ def test_the_order_of_the_photos_changes_nothing(photos, seed, random):
         [breeds[photo] for photo in order], groups[order], [digests[photo] for photo in order], TEST, VAL, seed
     )
     assert reordered == [splits[photo] for photo in order]
+
+
+@given(grouped_photos(), st.sampled_from([0.1, 0.25, 0.4]), st.sampled_from([0.1, 0.2]), st.integers(0, 99))
+def test_photos_that_only_train_move_no_other_one_and_stay_with_their_group(photos, test, val, seed):
+    breeds, groups, digests = photos
+    rest = [place for place in range(len(breeds)) if place % 3]
+    alone = assign_splits([breeds[i] for i in rest], groups[rest], [digests[i] for i in rest], test, val, seed)
+    splits = assign_splits(breeds, groups, digests, test, val, seed, set(range(len(breeds))) - set(rest))
+    assert [splits[place] for place in rest] == alone
+    of_group = dict(zip(groups[rest].tolist(), alone, strict=True))
+    assert splits == [of_group.get(group, "train") for group in groups.tolist()]

@@ -10,6 +10,9 @@ from stages.lib.core.errors import UserError
 from stages.lib.images.photos import is_clutter
 
 LONGEST_NAME = 240  # bytes; 255 are allowed, and the names of views are longer
+# A breed's sub-folder of photos that were chosen as a model was least sure of them: they train, or test would be harder
+# than what comes, and labelled by who had that model's guess in view
+CHOSEN = "label_next"
 PREDICTION_COLUMNS = {"photo", "actual", "predicted", "confidence"}
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test"}
 

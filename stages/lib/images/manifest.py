@@ -14,6 +14,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.paths import LABEL_FIXES
 from stages.lib.core.splits import SPLITS
 from stages.lib.images.duplicates import group_labels
+from stages.lib.images.folders import CHOSEN
 from stages.lib.images.label_fixes import DROP, KEEP, MOVE, moved_place
 from stages.lib.images.refusals import by_reason
 from stages.lib.images.splitting import assign_splits
@@ -30,9 +31,11 @@ def make_manifest(photos: pd.DataFrame, pairs: np.ndarray, test: float, val: flo
 
     They are split by their folders, photos that a person drops among them: so a decision about a label brings no photo
     from test to train, nor out of test another one than it is about. ``folder_split`` is where a dropped one would be.
+    Photos in a breed's sub-folder `CHOSEN` train.
     """
     groups = group_labels(len(photos), pairs)
-    splits = assign_splits(photos["breed"].tolist(), groups, photos["sha256"].tolist(), test, val, seed)
+    chosen = {place for place, file in enumerate(photos["file"]) if file.split("/")[1] == CHOSEN}
+    splits = assign_splits(photos["breed"].tolist(), groups, photos["sha256"].tolist(), test, val, seed, chosen)
     named = [
         moved_place(file, label) if label else file for file, label in zip(photos["file"], photos["label"], strict=True)
     ]

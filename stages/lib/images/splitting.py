@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Set
 
 import numpy as np
 
@@ -12,7 +13,13 @@ def _place(seed: int, digest: str) -> float:
 
 
 def assign_splits(
-    breeds: list[str], groups: np.ndarray, digests: list[str], test: float, val: float, seed: int
+    breeds: list[str],
+    groups: np.ndarray,
+    digests: list[str],
+    test: float,
+    val: float,
+    seed: int,
+    train_only: Set[int] = frozenset(),
 ) -> list[str]:
     """Split by breed, keeping groups of near duplicates on one side.
 
@@ -31,13 +38,15 @@ def assign_splits(
         test: share of each breed's photos, between 0 and 1.
         val: likewise.
         seed: another seed, another split.
+        train_only: photos, by place, that move no other one and train, or go where their group's others are.
 
     Returns:
         "train", "val" or "test" for each photo.
     """
     members = defaultdict(list)
     for photo, group in enumerate(groups):
-        members[group].append(photo)
+        if photo not in train_only:
+            members[group].append(photo)
     by_breed = defaultdict(list)
     for photos in members.values():
         by_breed[min(breeds[photo] for photo in photos)].append(photos)
@@ -57,4 +66,6 @@ def assign_splits(
                 wanted -= len(photos)
                 for photo in photos:
                     splits[photo] = split
+    for photo in train_only & {place for place, group in enumerate(groups) if group in members}:
+        splits[photo] = splits[members[groups[photo]][0]]
     return splits

@@ -32,7 +32,7 @@ def choose_to_label(probabilities: np.ndarray, features: np.ndarray, count: int,
     candidates = np.argsort(sure, kind="stable")[: count * LEAST_SURE]
     if len(candidates) <= count:
         return candidates
-    weights = 1 - sure[candidates]
+    weights = np.maximum(1 - sure[candidates], 1e-6)  # or there would be nothing to cluster where it is sure of all
     clusters = KMeans(count, n_init=1, random_state=seed).fit(features[candidates], sample_weight=weights)
     distances = clusters.transform(features[candidates])
     own = np.where(np.arange(count) == clusters.labels_[:, None], distances, np.inf)

@@ -6,7 +6,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from stages.lib.core.errors import UserError
+from stages.lib.core.hashes import hash_file
 from stages.lib.core.outputs import whole_file
+from stages.lib.images.folders import CHOSEN
 from stages.lib.images.label_fixes import MOVE, LabelFix, read_label_fixes, write_label_fixes
 
 PATIENCE = 10  # seconds that a window waits for another to have written
@@ -50,15 +52,18 @@ class Filing(Decisions):
         self.into = into
 
     def _copy_of(self, fix: LabelFix) -> Path:
-        return self.into / fix.breed / f"{fix.sha256[:8]} {Path(fix.file).name}"  # no other photo's name
+        # by what is in it, which is no other photo's name, and none that is too long
+        return self.into / fix.breed / CHOSEN / f"{fix.sha256[:16]}{Path(fix.file).suffix}"
 
     def carry_out(self, fix: LabelFix | None, before: LabelFix | None) -> None:
-        """Copy the photo; take away the copy that was made before."""
-        if before is not None and before.action == MOVE:
-            self._copy_of(before).unlink(missing_ok=True)
-        if fix is not None and fix.action == MOVE:
-            try:
+        """Copy the photo; take away the copy that was made before, unless somebody has changed it since."""
+        try:
+            if fix is not None and fix.action == MOVE:
                 with whole_file(self._copy_of(fix)) as partial:
                     shutil.copyfile(fix.file, partial)
-            except OSError as error:
-                raise UserError(f"{fix.file} could not be copied into {self.into} ({error.strerror}).") from None
+            if before is not None and before.action == MOVE:
+                copy = self._copy_of(before)
+                if copy.exists() and hash_file(copy) == before.sha256:
+                    copy.unlink()
+        except OSError as error:
+            raise UserError(f"{error.filename} could not be copied or taken away ({error.strerror}).") from None

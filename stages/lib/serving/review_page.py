@@ -15,7 +15,7 @@ from starlette.routing import Route
 from stages.lib.core.errors import UserError
 from stages.lib.core.prose import templates
 from stages.lib.images.label_fixes import DROP, KEEP, MOVE, LabelFix
-from stages.lib.images.photos import Refused, read_photo
+from stages.lib.images.photos import Refused, is_clutter, read_photo
 from stages.lib.reporting.embedding import embed_photo
 from stages.lib.serving.decisions import Decisions
 from stages.lib.serving.doubts import Beside, Doubt
@@ -63,7 +63,9 @@ class Review:
     def __init__(self, doubts: list[Doubt], decisions: Decisions, source: Path, max_pixels: int):
         """Of ``source``, the folder with one sub-folder a breed, photos may be moved to each."""
         self._doubts, self._decisions, self._source, self._max_pixels = doubts, decisions, source, max_pixels
-        self._breeds = sorted({folder.name for folder in source.iterdir() if folder.is_dir()})
+        self._breeds = sorted(
+            {folder.name for folder in source.iterdir() if folder.is_dir() and not is_clutter(folder.name)}
+        )
         self._windows: dict[str, Window] = {}
 
     def window(self, name: str) -> tuple[str, Window]:
@@ -150,9 +152,11 @@ class Review:
         """Take back the window's last step, unless another window decided otherwise since."""
         if not window.steps:
             return
-        step = window.steps.pop()
+        step = window.steps[-1]
         doubt = self._doubts[step.place]
-        if step.made is not None and not self._decisions.replace(doubt.sha256, None, step.made):
+        undone = step.made is None or self._decisions.replace(doubt.sha256, None, step.made)
+        window.steps.pop()
+        if not undone:
             window.said = f"{doubt.file}: another window decided otherwise since"
             return
         window.place, window.said = step.place, f"{doubt.file}: undone"

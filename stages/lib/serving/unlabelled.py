@@ -62,14 +62,11 @@ def worth_a_label(photos: Unlabelled, labelled: np.ndarray, distance: int) -> tu
     known, groups = groups[: len(labelled)], groups[len(labelled) :]
     is_labelled = np.isin(groups, known)
     is_first = np.zeros(len(groups), bool)
-    is_first[np.unique(groups, return_index=True)[1]] = True
-    worth = ~is_labelled & is_first & ~photos.unknown
-    left = Left(
-        int(is_labelled.sum()),
-        int((~is_labelled & ~is_first).sum()),
-        int((~is_labelled & is_first & photos.unknown).sum()),
-    )
-    return worth, left
+    asked = np.flatnonzero(~photos.unknown)
+    is_first[asked[np.unique(groups[asked], return_index=True)[1]]] = True
+    worth = ~is_labelled & ~photos.unknown & is_first
+    unknown = ~is_labelled & photos.unknown
+    return worth, Left(int(is_labelled.sum()), int((~is_labelled & ~unknown & ~worth).sum()), int(unknown.sum()))
 
 
 def most_alike(training: TrainingPhotos, breed: str, features: np.ndarray) -> Path:
@@ -103,10 +100,8 @@ def tell_about(photos: Unlabelled, rows: np.ndarray, breeds: list[str], training
 
 def draw_guesses(table: pd.DataFrame, max_pixels: int) -> Figure:
     """Lay photos out by the breed that a model guesses, the first of each; ``table`` has photo and guess."""
-    rows = {
-        str(breed): [
-            to_square(read_photo(Path(photo), max_pixels), THUMBNAIL, "pad") for photo in photos.head(SHEET_COLUMNS)
-        ]
-        for breed, photos in table.groupby("guess")["photo"]
-    }
+    rows = {}
+    for breed, photos in table.groupby("guess")["photo"]:
+        read = (read_photo(Path(photo), max_pixels) for photo in photos.head(SHEET_COLUMNS))
+        rows[str(breed)] = [to_square(photo, THUMBNAIL, "pad") for photo in read]
     return contact_sheet(rows, "Photos to label first, by the breed that the model would guess")
