@@ -121,16 +121,20 @@ def folder(tmp_path_factory, write_params):
 # Words
 
 
+def run_module(name: str, expression: str, folder: Path, language: str = "en") -> str:
+    """What Node says to an expression about ``it``, a module of the page."""
+    shutil.copyfile(PAGE / f"{name}.js", folder / f"{name}.mjs")
+    navigator = f"Object.defineProperty(globalThis, 'navigator', {{ value: {{ languages: ['{language}'] }} }});"
+    code = f"{navigator} const it = await import('./{name}.mjs'); console.log({expression})"
+    command = ["node", "--input-type=module", "-e", code]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=True)
+    return ran.stdout.removesuffix("\n")
+
+
 @needs_node
 def test_it_says_in_french_all_that_it_says_in_english_and_that_as_predict_does(tmp_path):
-    shutil.copyfile(PAGE / "words.js", tmp_path / "words.mjs")
-    code = (
-        "import { LANGUAGES } from './words.mjs'; console.log(JSON.stringify(LANGUAGES, (k, v) => v?.call ? 'f' : v))"
-    )
-    told = subprocess.run(
-        ["node", "--input-type=module", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    words = json.loads(told.stdout)
+    told = run_module("words", "JSON.stringify(it.LANGUAGES, (key, value) => (value?.call ? 'f' : value))", tmp_path)
+    words = json.loads(told)
     assert words["en"].keys() == words["fr"].keys()
     for word, text in words["en"].items():
         assert re.findall(r"{\d}", text) == re.findall(r"{\d}", words["fr"][word]), word

@@ -89,10 +89,13 @@ export const LANGUAGES = { en: ENGLISH, fr: FRENCH };
 const wanted = (globalThis.navigator?.languages ?? []).map((tag) => tag.slice(0, 2).toLowerCase());
 export const language = wanted.find((tag) => tag in LANGUAGES) ?? "en";
 
+// French has no line begin with these. Not asked of the details: a file's name is shown as it is.
+const unbroken = (text) => (language === "fr" ? text.replace(/ (?=[?:;»…])|(?<=«) /g, "\u00a0") : text);
+
 export function say(word, ...details) {
   const text = LANGUAGES[language][word];
-  const said = typeof text === "function" ? text(...details) : text.replace(/{(\d)}/g, (_, place) => details[place]);
-  return language === "fr" ? said.replace(/ (?=[?:;»…])|(?<=«) /g, "\u00a0") : said; // no line begins with these
+  if (typeof text === "function") return text(...details);
+  return unbroken(text).replace(/{(\d)}/g, (_, place) => details[place]);
 }
 
 export const capitalised = (text) => text[0].toLocaleUpperCase(language) + text.slice(1);
