@@ -4,6 +4,7 @@ What needs Node or Chromium is skipped where there is none; requirements/app.txt
 """
 
 import functools
+import io
 import json
 import os
 import re
@@ -144,6 +145,51 @@ def test_it_says_in_french_all_that_it_says_in_english_and_that_as_predict_does(
 
 
 # The folder
+
+@needs_node
+def test_french_keeps_its_marks_on_their_line_and_a_files_name_as_it_is(tmp_path):
+    said = run_module("words", "it.say('fault', 'un « chien » : ici.png', it.say('damaged'))", tmp_path, "fr")
+    assert said == "un « chien » : ici.png n’a pas été lue\u00a0: fichier abîmé."
+
+
+# Formats
+
+
+def written(picture: Image.Image, kind: str, **options: object) -> bytes:
+    picture.save(file := io.BytesIO(), kind, **options)
+    return file.getvalue()
+
+
+@needs_node
+def test_a_photo_that_was_cut_short_is_known_by_its_format_whatever_is_behind_or_in_it(tmp_path):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (150, 200, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x010E] = "\xff\xd8 as a small photo has it \xff\xd9".encode("latin-1")
+    whole = {
+        "JPEG": written(noise, "JPEG", exif=exif),
+        "progressive": written(noise, "JPEG", progressive=True),
+        "PNG": written(noise, "PNG"),
+        "WEBP": written(noise, "WEBP"),
+        "GIF": written(noise, "GIF"),
+        "moving": written(noise, "GIF", save_all=True, append_images=[noise.rotate(90)], loop=0),
+        "BMP": written(noise, "BMP"),
+    }
+    assert b"\xff\xd9" in whole["JPEG"][:300]
+    film = bytes(20) + b"ftypmp42" * 100_000
+    cases = {f"{name}, {case}": content for name, photo in whole.items() for case, content in (
+        ("whole", photo), ("with a film behind", photo + film), ("half", photo[: len(photo) * 2 // 5]),
+        ("nearly whole", photo[: len(photo) - 20]), ("hardly begun", photo[:16]),
+    )}  # fmt: skip
+    del cases["moving, nearly whole"]  # which has its first frame
+    for number, content in enumerate(cases.values()):
+        (tmp_path / f"{number}").write_bytes(content)
+    files = f"[...Array({len(cases)}).keys()].map((n) => new Blob([fs.readFileSync(String(n))]))"
+    expression = f"JSON.stringify(await Promise.all({files}.map(async (f) => it.isCutShort(f, await it.formatOf(f)))))"
+    told = json.loads(run_module("formats", f"await import('node:fs').then(async (fs) => {expression})", tmp_path))
+    assert dict(zip(cases, told, strict=True)) == {
+        name: not name.endswith((", whole", ", with a film behind")) for name in cases
+    }
+
 
 
 def test_a_folder_with_files_of_ones_own_is_left_alone(folder, tmp_path, run_stage, capsys):

@@ -45,7 +45,7 @@ async function read(file, [width, height], about) {
   const format = await formatOf(file);
   if (format === undefined) throw ["noPicture"];
   if (width * height > about.max_pixels) throw ["tooManyPixels", width, height];
-  if (await isCutShort(file, format)) throw ["cutShort"];
+  if (await isCutShort(file, format)) throw [format === "WEBP" ? "damaged" : "cutShort"]; // in predict's words
   const bitmap = await decode(file, format);
   try {
     return prepare(pictureOn(bitmap), about).bytes;

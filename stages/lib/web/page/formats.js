@@ -25,11 +25,46 @@ export async function formatOf(file) {
   return STARTS.find(([, place, start]) => head.startsWith(start, place))?.[0];
 }
 
-// A browser shows what there is of a photo that was cut short; its end tells. Some cameras write on after it.
-const ENDS = { JPEG: "\xff\xd9", PNG: "IEND" };
-const TAIL = 65536; // bytes
+function has(bytes, end, from) {
+  for (let at = bytes.indexOf(end[0], from); at >= 0; at = bytes.indexOf(end[0], at + 1)) {
+    if (end.every((byte, place) => bytes[at + place] === byte)) return true;
+  }
+  return false;
+}
+
+// Where the pixels of a JPEG begin: behind its segments, of which one may have a small JPEG of its own.
+function pixelsOf(bytes) {
+  let at = 2;
+  while (at < bytes.length && !(bytes[at] === 0xff && bytes[at + 1] === 0xda)) {
+    const begins = bytes[at] === 0xff && bytes[at + 1] !== 0xff; // before a segment may be any number of 0xff
+    at += begins ? 2 + 256 * bytes[at + 2] + bytes[at + 3] : 1;
+  }
+  return at;
+}
+
+// Where the first frame of a GIF ends, the only one that is looked at.
+function endOfFrame(bytes) {
+  const colours = (flags) => (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
+  const behindBlocks = (at) => {
+    while (bytes[at] > 0) at += bytes[at] + 1;
+    return at + 1;
+  };
+  let at = 13 + colours(bytes[10]);
+  while (bytes[at] === 0x21) at = behindBlocks(at + 2); // what is said of the frame
+  return behindBlocks(at + 11 + colours(bytes[at + 9]));
+}
+
+const length = (bytes, at) => [3, 2, 1, 0].reduce((sum, place) => 256 * sum + bytes[at + place], 0);
+
+// A browser shows what there is of a photo that was cut short. Behind its end may be more, as a phone's film of it.
+const IS_WHOLE = {
+  JPEG: (bytes) => has(bytes, [0xff, 0xd9], pixelsOf(bytes)),
+  PNG: (bytes) => has(bytes, [0x49, 0x45, 0x4e, 0x44], 8), // IEND
+  GIF: (bytes) => endOfFrame(bytes) <= bytes.length,
+  WEBP: (bytes) => 8 + length(bytes, 4) <= bytes.length,
+  BMP: (bytes) => length(bytes, 2) <= bytes.length,
+};
 
 export async function isCutShort(file, format) {
-  if (!(format in ENDS)) return false;
-  return !(await textOf(file, Math.max(0, file.size - TAIL), file.size)).includes(ENDS[format]);
+  return format in IS_WHOLE && !IS_WHOLE[format](new Uint8Array(await file.arrayBuffer()));
 }
