@@ -474,6 +474,25 @@ def test_once_loaded_it_answers_where_there_is_no_network_even_when_opened_anew(
     tab.goto(host.address)
     tab.locator("#model dl").wait_for()
     give(tab, folder / "photos/red.png")
+def test_who_clicks_again_before_the_camera_is_there_opens_it_once(tab):
+    tab.evaluate("""() => {
+      const devices = navigator.mediaDevices;
+      const open = devices.getUserMedia.bind(devices);
+      globalThis.opened = [];
+      devices.getUserMedia = async (wanted) => {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        opened.push(await open(wanted));
+        return opened.at(-1);
+      };
+      for (const _ of "twice!") document.querySelector("#camera").click();
+    }""")
+    tab.locator("dialog[open]").wait_for()
+    tab.locator("#cancel").click()
+    stopped = "opened.map((stream) => stream.getTracks().every((track) => track.readyState === 'ended'))"
+    tab.wait_for_timeout(500)
+    assert tab.evaluate(stopped) == [True]
+
+
     assert rows(tab, 0)[0][0] == "Cairn"
     tab.context.close()
 

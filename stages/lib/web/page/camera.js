@@ -2,6 +2,7 @@
 const dialog = document.querySelector("dialog");
 const video = dialog.querySelector("video");
 let stream;
+let asking = false;
 
 export const thereIsOne = Boolean(globalThis.navigator.mediaDevices?.getUserMedia);
 
@@ -13,7 +14,14 @@ dialog.querySelector("#cancel").addEventListener("click", () => dialog.close());
 
 // Open the camera; `take` is given the photo as a file. Raises what the browser does where there is no camera to use.
 export async function openCamera(take) {
-  stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1920 } } });
+  if (asking) return; // a second stream would take the place of the first, which nobody could stop then
+  asking = true;
+  const wanted = { facingMode: "environment", width: { ideal: 1920 } };
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: wanted });
+  } finally {
+    asking = false;
+  }
   video.srcObject = stream;
   dialog.showModal();
   dialog.querySelector("#shoot").onclick = () => {
