@@ -1,10 +1,10 @@
 """Write a folder for any static host: a page on which to drop photos and see their breeds, which needs no server.
 
 The model runs in the visitor's browser, photos never leave it, and once loaded it works without a network. It says what
-`stages.predict` says. The model is in 8 bits where that keeps at least 99.5 % of its answers about the prepared test
-photos, and else as exported; what was found is printed.
+`stages.predict` says. The model is in 8 bits where that keeps at least 99.5 % of its answers about the prepared val
+photos, and else as exported; what was found is printed. What test tells is told of the exported model alone.
 
-Reads   models/exported/best.onnx, or the exported .onnx file that is asked for; data/prepared/test, if it is there;
+Reads   models/exported/best.onnx, or the exported .onnx file that is asked for; data/prepared/val, if it is there;
         metrics/evaluate.json for what is known of the model; params.yaml: data.max_pixels
 Makes   FOLDER; needs Node with npm, which fetches onnxruntime-web. To use the page takes neither
 Run     python -m stages.web FOLDER [--model MODEL]
@@ -25,9 +25,10 @@ from stages.lib.exporting.exported import FORMATS, load_exported
 from stages.lib.serving.trained_models import find_name, is_up_to_date
 from stages.lib.web.folder import check_place, tell_about, write_page
 from stages.lib.web.quantised import choose
+from stages.lib.web.runtime import check_npm
 
 BEST = paths.EXPORTED / FORMATS["onnx"].file
-TEST = paths.PREPARED / "test"
+VAL = paths.PREPARED / "val"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,15 +52,17 @@ def main() -> None:
     """Run the command."""
     arguments = parse_arguments()
     check_place(arguments.folder)
+    check_npm()
     if arguments.model.suffix != ".onnx":
         raise UserError(f"--model must be an .onnx file, as browsers read it. Received: {arguments.model}")
     params, evaluation = load_params(), read_evaluation()
     classifier, about = load_exported(arguments.model)
     name = find_name(arguments.model, evaluation)
     known = name if name is not None and is_up_to_date(about, name, evaluation) else None
-    pictures = find_pictures(TEST)[0] if TEST.is_dir() else []
-    content, why = choose(arguments.model.read_bytes(), about, classifier.image_size, pictures)
-    told = tell_about(about, classifier.image_size, params.data.max_pixels, find_scores(evaluation, known))
+    pictures = find_pictures(VAL)[0] if VAL.is_dir() else []
+    content, quantised, why = choose(arguments.model.read_bytes(), about, classifier.image_size, pictures)
+    scores = None if quantised else find_scores(evaluation, known)
+    told = tell_about(about, classifier.image_size, params.data.max_pixels, scores)
     megabytes = write_page(arguments.folder, content, told)
     print(f"web: {why}")
     print(f"web: {arguments.folder} has {megabytes:.1f} MB for any static host that is reached by https")

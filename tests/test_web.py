@@ -199,7 +199,9 @@ def test_a_folder_with_files_of_ones_own_is_left_alone(folder, tmp_path, run_sta
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_without_npm_it_says_what_has_it_and_leaves_nothing(folder, tmp_path, run_stage, capsys, monkeypatch):
+def test_without_npm_it_says_what_has_it_before_any_work_and_leaves_nothing(
+    folder, tmp_path, run_stage, capsys, monkeypatch
+):
     monkeypatch.setattr(runtime.shutil, "which", lambda _: None)
     assert run_stage(web.main, folder, str(tmp_path / "page")) == 1
     assert "error: npm is not here, which comes with Node" in capsys.readouterr().err
@@ -220,6 +222,7 @@ def test_where_npm_fails_its_words_are_told_and_an_earlier_page_stays(folder, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "page"]
 
 
+    monkeypatch.setattr(web, "choose", lambda *_: pytest.fail("photos were asked about"))
 @pytest.mark.parametrize(
     ("model", "told"),
     [("it.tflite", "--model must be an .onnx file"), ("it.onnx", "it.onnx is not here: `dvc repro` makes it")],
@@ -235,7 +238,7 @@ def test_the_quantised_model_is_taken_where_it_answers_alike_and_only_there(tmp_
     ]
     content = label_onnx(by_colour(), ABOUT)
     alike = quantised.choose(content, ABOUT, SIDE, pictures)
-    assert alike.why.startswith("8 bits: in 8 bits it answers 100.0% of 3 test photos as in float32")
+    assert alike.why.startswith("8 bits: in 8 bits it answers 100.0% of 3 val photos as in float32")
     assert b"MatMulInteger" in alike.content
     (tmp_path / "quantised.onnx").write_bytes(alike.content)
     assert load_exported(tmp_path / "quantised.onnx").about == ABOUT
@@ -246,8 +249,26 @@ def test_the_quantised_model_is_taken_where_it_answers_alike_and_only_there(tmp_
     monkeypatch.setattr(quantised, "quantise", lambda *_: label_onnx(another.SerializeToString(), ABOUT))
     different = quantised.choose(content, ABOUT, SIDE, pictures)
     assert different.content == content
-    assert different.why.startswith("float32: in 8 bits it answers 0.0% of 3 test photos as in float32")
-    assert quantised.choose(content, ABOUT, SIDE, []).why.startswith("float32: without prepared test photos")
+    assert different.why.startswith("float32: in 8 bits it answers 0.0% of 3 val photos as in float32")
+    assert quantised.choose(content, ABOUT, SIDE, []).why.startswith("float32: without prepared val photos")
+
+
+@pytest.mark.parametrize(("enough", "bits", "score"), [(1, "8 bits", None), (1.1, "float32", 0.9)])
+def test_val_alone_chooses_and_what_is_known_by_test_is_told_of_the_exported_model_alone(
+    folder, tmp_path, run_stage, capsys, monkeypatch, enough, bits, score
+):
+    repository = shutil.copytree(folder, tmp_path / "repository")
+    for split, count in (("val", 2), ("test", 3)):
+        (repository / "data/prepared" / split / "Cairn").mkdir(parents=True)
+        for number in range(count):
+            paint(repository / "data/prepared" / split / f"Cairn/{number}.png", (250, 0, 0), (48, 48))
+    told = []
+    monkeypatch.setattr(web, "check_npm", lambda: None)
+    monkeypatch.setattr(web, "write_page", lambda _folder, _model, about: told.append(about["scores"]) or 1.0)
+    monkeypatch.setattr(quantised, "ENOUGH", enough)
+    assert run_stage(web.main, repository, str(tmp_path / "page")) == 0
+    assert f"web: {bits}: in 8 bits it answers 100.0% of 2 val photos" in capsys.readouterr().out
+    assert [scores and scores["accuracy"] for scores in told] == [score]
 
 
 # In a browser

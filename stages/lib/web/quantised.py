@@ -26,7 +26,8 @@ class Choice(NamedTuple):
     """The model for the page."""
 
     content: bytes  # an .onnx file, as export writes it
-    why: str  # it is in 8 bits or in 32, in words for people
+    quantised: bool
+    why: str  # in words for people
 
 
 @contextmanager
@@ -62,18 +63,19 @@ def choose(content: bytes, about: About, side: int, pictures: list[Path]) -> Cho
         content: an exported .onnx file.
         about: what stands in it.
         side: pixels a side of the pictures that it takes.
-        pictures: prepared photos that it was not trained on; none: there is no telling, and it stays as it is.
+        pictures: prepared photos of val; none: there is no telling, and it stays as it is.
     """
     if not pictures:
-        return Choice(content, "float32: without prepared test photos there is no telling whether 8 bits would do")
+        why = "without prepared val photos there is no telling whether 8 bits would do"
+        return Choice(content, False, f"float32: {why}")
     pictures = pictures[:: math.ceil(len(pictures) / ASKED)]
     quantised = quantise(content, about)
     expected, found = (_ask(each, pictures, side) for each in (content, quantised))
     parity = compare(expected, found, about.threshold, about.familiarity_threshold, tie=0)
     told = (
-        f"in 8 bits it answers {parity.equal_answers:.1%} of {len(pictures)} test photos as in float32, and its "
+        f"in 8 bits it answers {parity.equal_answers:.1%} of {len(pictures)} val photos as in float32, and its "
         f"probabilities differ by up to {parity.largest_difference:.2g}"
     )
     if parity.equal_answers >= ENOUGH:
-        return Choice(quantised, f"8 bits: {told}")
-    return Choice(content, f"float32: {told}")
+        return Choice(quantised, True, f"8 bits: {told}")
+    return Choice(content, False, f"float32: {told}")

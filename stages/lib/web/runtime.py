@@ -13,13 +13,17 @@ DIST = Path("node_modules/onnxruntime-web/dist")
 SCRIPT, PROGRAM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 
 
+def check_npm() -> None:
+    """Raise `UserError` where there is no Node with npm."""
+    if shutil.which("npm") is None:
+        raise UserError("npm is not here, which comes with Node: `apt-get install nodejs npm`, or https://nodejs.org.")
+
+
 def install(folder: Path) -> None:
     """Install into ``folder`` what package-lock.json names, by `npm ci`; no script of a package is run.
 
-    Raises `UserError` where there is no Node, or npm fails.
+    Raises `UserError` where npm fails.
     """
-    if shutil.which("npm") is None:
-        raise UserError("npm is not here, which comes with Node: `apt-get install nodejs npm`, or https://nodejs.org.")
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(HERE / name, folder / name)
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
