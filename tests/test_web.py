@@ -191,12 +191,29 @@ def test_a_photo_that_was_cut_short_is_known_by_its_format_whatever_is_behind_or
     }
 
 
+# The folder
+
+
+def an_earlier_page(folder: Path) -> Path:
+    folder.mkdir()
+    for name, content in {"index.html": "earlier", "about.json": "{}", "service.js": 'const VERSION = "1";'}.items():
+        (folder / name).write_text(content)
+    return folder
+
 
 def test_a_folder_with_files_of_ones_own_is_left_alone(folder, tmp_path, run_stage, capsys):
     (tmp_path / "thesis.txt").write_text("mine")
     assert run_stage(web.main, folder, str(tmp_path)) == 1
-    assert "has thesis.txt, which is none of the page's files, and would be lost" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert f"has {names[0]}, which is of no earlier page, and would be lost" in capsys.readouterr().err
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, "mine")
+
+
+def test_a_file_of_ones_own_in_an_earlier_page_is_left_alone_too(tmp_path):
+    page = an_earlier_page(tmp_path / "page")
+    check_place(page)
+    (page / "CNAME").write_text("dogs.example")
+    with pytest.raises(UserError, match="has CNAME, which is of no earlier page"):
+        check_place(page)
 
 
 def test_without_npm_it_says_what_has_it_before_any_work_and_leaves_nothing(
@@ -209,8 +226,7 @@ def test_without_npm_it_says_what_has_it_before_any_work_and_leaves_nothing(
 
 
 def test_where_npm_fails_its_words_are_told_and_an_earlier_page_stays(folder, tmp_path, run_stage, capsys, monkeypatch):
-    (tmp_path / "page").mkdir()
-    (tmp_path / "page/index.html").write_text("earlier")
+    an_earlier_page(tmp_path / "page")
     npm = tmp_path / "bin/npm"
     npm.parent.mkdir()
     npm.write_text("#!/bin/sh\necho 'npm error network' >&2\nexit 1\n")
@@ -296,12 +312,10 @@ class Host(ThreadingHTTPServer):
 
 @pytest.fixture(scope="module")
 def page(folder, tmp_path_factory, run_stage):
-    """The page as `stages.web` writes it, and once more over itself."""
+    """The page as `stages.web` writes it over an earlier one."""
     if shutil.which("npm") is None:
         pytest.skip("there is no Node here, with npm")
-    made = tmp_path_factory.mktemp("made") / "page"
-    made.mkdir()
-    (made / "index.html").write_text("an earlier one")
+    made = an_earlier_page(tmp_path_factory.mktemp("made") / "page")
     assert run_stage(web.main, folder, str(made)) == 0
     assert [path.name for path in made.parent.iterdir()] == ["page"]
     return made

@@ -14,17 +14,24 @@ from stages.lib.web.runtime import add_runtime, install
 PAGE = Path(__file__).parent / "page"
 MADE = {"model.onnx", "about.json", "onnxruntime.js", "onnxruntime.bin"}  # beside what is in `PAGE`
 
+BEGINNING = b"const VERSION = "  # of service.js, by which an earlier page is known
 
 def check_place(folder: Path) -> None:
-    """Raise `UserError` where ``folder`` has what is none of the page's: it is replaced as a whole."""
+    """Raise `UserError` where ``folder`` has what no earlier page has: it is replaced as a whole."""
+def _is_page(folder: Path) -> bool:
+    """Whether ``folder`` is a page that `write_page` made."""
+    about, service = folder / "about.json", folder / "service.js"
+    return about.is_file() and service.is_file() and service.read_bytes().startswith(BEGINNING)
+
+
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise UserError(f"{folder} is no folder: name one that is not there, or that has an earlier page.")
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    strange = sorted(names - MADE - {path.name for path in PAGE.iterdir()})
+    strange = sorted(names - MADE - {path.name for path in PAGE.iterdir()} if _is_page(folder) else names)
     if strange:
         raise UserError(
-            f"{folder} has {strange[0]}, which is none of the page's files, and would be lost: name a folder that is "
-            "not there, that is empty, or that has an earlier page."
+            f"{folder} has {strange[0]}, which is of no earlier page, and would be lost: name a folder that is not "
+            "there, that is empty, or that has an earlier page."
         )
 
 
