@@ -12,13 +12,19 @@ document.title = say("title");
 for (const element of document.querySelectorAll("[data-say]")) element.textContent = say(element.dataset.say);
 tell(say("loading", status.dataset.megabytes));
 
-// The service worker keeps all files; it is waited for, so that the large ones are loaded once.
+// The service worker keeps all files; it is waited for, so that the large ones are loaded once. Where it can't, as by http,
+// in some private windows, or where room is short or a file is not there, the page needs its host.
 async function keepFiles() {
   try {
-    await navigator.serviceWorker.register("service.js");
-    await navigator.serviceWorker.ready;
-  } catch {
-    // no service worker, as in a private window or without https: then the page needs its host
+    const { active, waiting, installing } = await navigator.serviceWorker.register("service.js");
+    const keeper = active ?? waiting ?? installing;
+    await new Promise((resolve) => {
+      const look = () => ["activated", "redundant"].includes(keeper.state) && resolve();
+      keeper.addEventListener("statechange", look);
+      look();
+    });
+  } catch (error) {
+    console.info(error);
   }
 }
 
