@@ -101,7 +101,7 @@ RUN_BY = [
     ),
     (("tests/test_label_next.py", "label_next.main"), [r"python -m stages\.label_next new_photos"]),
     (("tests/test_web.py", "web.main"), [r"python -m stages\.web page"]),
-    (("tests/test_web.py", "SimpleHTTPRequestHandler"), [r"python -m http\.server --directory page"]),
+    (("tests/test_web.py", '"http.server", "--directory"'), [r"python -m http\.server --directory page"]),
     (("tests/test_tune.py", "tune.main"), [r"python -m stages\.tune transfer --trials \d+"]),
     (
         ("tests/test_remotes.py", "def share("),

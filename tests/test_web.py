@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -24,12 +25,13 @@ from pipeline_fixtures import ROOT
 
 from stages import predict, web
 from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
+from stages.lib.core.errors import UserError
 from stages.lib.exporting.about import INPUT, About
 from stages.lib.exporting.exported import load_exported
 from stages.lib.exporting.onnx_files import label_onnx
 from stages.lib.serving.trained_models import NONE_OF_THESE, Threshold
 from stages.lib.web import quantised, runtime
-from stages.lib.web.folder import PAGE
+from stages.lib.web.folder import PAGE, check_place
 
 BREEDS = ["Cairn", "Grand Bleu de Gascogne", "Löwchen", "Mudi", "Puli", "Pumi"]  # red, green and blue to the network
 PREPARED, SIDE = 48, 32  # pixels
@@ -119,9 +121,6 @@ def folder(tmp_path_factory, write_params):
     return folder
 
 
-# Words
-
-
 def run_module(name: str, expression: str, folder: Path, language: str = "en") -> str:
     """What Node says to an expression about ``it``, a module of the page."""
     shutil.copyfile(PAGE / f"{name}.js", folder / f"{name}.mjs")
@@ -130,6 +129,9 @@ def run_module(name: str, expression: str, folder: Path, language: str = "en") -
     command = ["node", "--input-type=module", "-e", code]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=True)
     return ran.stdout.removesuffix("\n")
+
+
+# Words
 
 
 @needs_node
@@ -143,8 +145,6 @@ def test_it_says_in_french_all_that_it_says_in_english_and_that_as_predict_does(
     assert words["en"]["unsure"].replace("{0}", "80.0%") == Threshold(0.8).in_words()
     assert words["en"]["neverSure"] == Threshold(None).in_words()
 
-
-# The folder
 
 @needs_node
 def test_french_keeps_its_marks_on_their_line_and_a_files_name_as_it_is(tmp_path):
@@ -201,8 +201,10 @@ def an_earlier_page(folder: Path) -> Path:
     return folder
 
 
-def test_a_folder_with_files_of_ones_own_is_left_alone(folder, tmp_path, run_stage, capsys):
-    (tmp_path / "thesis.txt").write_text("mine")
+@pytest.mark.parametrize("names", [["thesis.txt"], ["index.html", "page.css"], ["about.json", "service.js"]])
+def test_a_folder_with_files_of_ones_own_is_left_alone(folder, tmp_path, run_stage, capsys, names):
+    for name in names:
+        (tmp_path / name).write_text("mine")
     assert run_stage(web.main, folder, str(tmp_path)) == 1
     assert f"has {names[0]}, which is of no earlier page, and would be lost" in capsys.readouterr().err
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, "mine")
@@ -220,6 +222,7 @@ def test_without_npm_it_says_what_has_it_before_any_work_and_leaves_nothing(
     folder, tmp_path, run_stage, capsys, monkeypatch
 ):
     monkeypatch.setattr(runtime.shutil, "which", lambda _: None)
+    monkeypatch.setattr(web, "choose", lambda *_: pytest.fail("photos were asked about"))
     assert run_stage(web.main, folder, str(tmp_path / "page")) == 1
     assert "error: npm is not here, which comes with Node" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -238,7 +241,7 @@ def test_where_npm_fails_its_words_are_told_and_an_earlier_page_stays(folder, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "page"]
 
 
-    monkeypatch.setattr(web, "choose", lambda *_: pytest.fail("photos were asked about"))
+@needs_node
 @pytest.mark.parametrize(
     ("model", "told"),
     [("it.tflite", "--model must be an .onnx file"), ("it.onnx", "it.onnx is not here: `dvc repro` makes it")],
@@ -291,15 +294,23 @@ def test_val_alone_chooses_and_what_is_known_by_test_is_told_of_the_exported_mod
 
 
 class Host(ThreadingHTTPServer):
-    """A static host of a folder, which remembers what it was asked for."""
+    """A static host of a folder, which remembers what it was asked for; a pretty one hides index.html."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, pretty: bool = False):
         self.asked: list[str] = []
         host = self
 
         class Handler(SimpleHTTPRequestHandler):
             def log_message(self, *_: object) -> None:
                 host.asked.append(self.path)
+
+            def do_GET(self) -> None:
+                if pretty and self.path == "/index.html":
+                    self.send_response(308)
+                    self.send_header("Location", "/")
+                    self.end_headers()
+                else:
+                    super().do_GET()
 
         super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
         self.address = f"http://127.0.0.1:{self.server_port}/"
@@ -338,16 +349,20 @@ def browser(tmp_path_factory):
         browser.close()
 
 
-def visit(browser, host: Host, **options):
+def visit(browser, address: str, **options):
     """A tab of a visitor who was never here, once the model is there; nothing may go wrong in it."""
     context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, "locale": "en-GB"} | options)
     tab = context.new_page()
     tab.wrong = []
     tab.on("pageerror", lambda error: tab.wrong.append(str(error)))
     tab.on("console", lambda message: tab.wrong.append(message.text) if message.type == "error" else None)
-    tab.goto(host.address)
-    tab.locator("#model dl").wait_for()
+    open_at(tab, address)
     return tab
+
+
+def open_at(tab, address: str) -> None:
+    tab.goto(address)
+    tab.locator("#model dl").wait_for()
 
 
 @pytest.fixture(scope="module")
@@ -359,7 +374,7 @@ def host(page):
 
 @pytest.fixture
 def tab(browser, host):
-    tab = visit(browser, host)
+    tab = visit(browser, host.address)
     yield tab
     tab.context.close()
     assert tab.wrong == []
@@ -459,6 +474,25 @@ def test_a_photo_may_be_dropped_or_pasted_or_taken_by_the_camera(tab, folder):
     assert tab.locator("video").evaluate("video => video.srcObject") is None, "the camera is still on"
 
 
+def test_who_clicks_again_before_the_camera_is_there_opens_it_once(tab):
+    tab.evaluate("""() => {
+      const devices = navigator.mediaDevices;
+      const open = devices.getUserMedia.bind(devices);
+      globalThis.opened = [];
+      devices.getUserMedia = async (wanted) => {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        opened.push(await open(wanted));
+        return opened.at(-1);
+      };
+      for (const _ of "twice!") document.querySelector("#camera").click();
+    }""")
+    tab.locator("dialog[open]").wait_for()
+    tab.locator("#cancel").click()
+    stopped = "opened.map((stream) => stream.getTracks().every((track) => track.readyState === 'ended'))"
+    tab.wait_for_timeout(500)
+    assert tab.evaluate(stopped) == [True]
+
+
 def test_all_of_it_is_reached_by_keyboard_and_named_for_screen_readers(tab, folder):
     give(tab, folder / "photos/red.png")
     reached = []
@@ -479,7 +513,7 @@ def test_all_of_it_is_reached_by_keyboard_and_named_for_screen_readers(tab, fold
 @pytest.mark.parametrize("locale", ["en-GB", "fr-FR"])
 def test_nothing_is_cut_off(browser, host, folder, width, scheme, locale):
     viewport = {"width": width, "height": 900}
-    tab = visit(browser, host, viewport=viewport, color_scheme=scheme, locale=locale)
+    tab = visit(browser, host.address, viewport=viewport, color_scheme=scheme, locale=locale)
     give(tab, *(folder / "photos" / name for name in ("red.png", "grey.png", "olive.png", "notes.txt")))
     if "SCREENSHOTS" in os.environ:
         shot = Path(os.environ["SCREENSHOTS"]) / f"web-{locale[:2]}-{width}-{scheme}.png"
@@ -501,33 +535,99 @@ def test_nothing_is_cut_off(browser, host, folder, width, scheme, locale):
 
 def test_once_loaded_it_answers_where_there_is_no_network_even_when_opened_anew(browser, page, folder):
     host = Host(page)
-    tab = visit(browser, host)
+    tab = visit(browser, host.address)
     loaded = [path for path in host.asked if path in ("/model.onnx", "/onnxruntime.bin")]
     assert sorted(loaded) == ["/model.onnx", "/onnxruntime.bin"], "what is large is loaded once"
     host.cut()
     tab.context.set_offline(True)
-    tab.goto(host.address)
-    tab.locator("#model dl").wait_for()
+    open_at(tab, host.address)
     give(tab, folder / "photos/red.png")
-def test_who_clicks_again_before_the_camera_is_there_opens_it_once(tab):
-    tab.evaluate("""() => {
-      const devices = navigator.mediaDevices;
-      const open = devices.getUserMedia.bind(devices);
-      globalThis.opened = [];
-      devices.getUserMedia = async (wanted) => {
-        await new Promise((resolve) => setTimeout(resolve, 200));
-        opened.push(await open(wanted));
-        return opened.at(-1);
-      };
-      for (const _ of "twice!") document.querySelector("#camera").click();
-    }""")
-    tab.locator("dialog[open]").wait_for()
-    tab.locator("#cancel").click()
-    stopped = "opened.map((stream) => stream.getTracks().every((track) => track.readyState === 'ended'))"
-    tab.wait_for_timeout(500)
-    assert tab.evaluate(stopped) == [True]
+    assert rows(tab, 0)[0][0] == "Cairn"
+    tab.context.close()
 
 
+def test_a_host_without_addresses_in_index_html_will_do_and_that_address_works_without_it(browser, page):
+    host = Host(page, pretty=True)
+    tab = visit(browser, f"{host.address}index.html")
+    assert tab.url == host.address
+    host.cut()
+    open_at(tab, f"{host.address}index.html")
+    tab.context.close()
+
+
+def test_where_a_file_is_missing_nothing_is_kept_and_photos_are_answered_all_the_same(browser, page, folder, tmp_path):
+    shutil.copytree(page, tmp_path / "page")
+    (tmp_path / "page/icon.png").unlink()
+    host = Host(tmp_path / "page")
+    tab = visit(browser, host.address)
+    give(tab, folder / "photos/red.png")
+    assert rows(tab, 0)[0][0] == "Cairn"
+    assert "/icon.png" in host.asked
+    tab.context.close()
+    host.cut()
+
+
+# what becomes of the host's newest version
+UPDATE = """async () => {
+  const registration = await (await navigator.serviceWorker.ready).update();
+  const worker = registration.installing ?? registration.waiting;
+  await new Promise((resolve) => {
+    const look = () => ["installed", "redundant"].includes(worker.state) && resolve();
+    worker.addEventListener("statechange", look);
+    look();
+  });
+  return worker.state;
+}"""
+
+
+def test_a_newer_page_is_shown_whole_when_the_windows_are_closed_and_never_mixed(
+    browser, page, folder, tmp_path, run_stage
+):
+    newer = ABOUT.model_copy(update={"breeds": ["Kangal", *BREEDS[1:]]})
+    (tmp_path / "newer.onnx").write_bytes(label_onnx(by_colour(), newer))
+    assert run_stage(web.main, folder, str(tmp_path / "newer"), "--model", str(tmp_path / "newer.onnx")) == 0
+    later = time.time() + 60
+    for file in (tmp_path / "newer").iterdir():
+        os.utime(file, (later, later))  # by which a host tells that it is another
+    hosted = shutil.copytree(page, tmp_path / "hosted")
+    host = Host(hosted)
+    tab = visit(browser, host.address)
+    windows = tab.context
+
+    def after_an_update(expected: str) -> str:
+        assert windows.pages[0].evaluate(UPDATE) == expected
+        windows.pages[0].close()
+        open_at(windows.new_page(), host.address)
+        return windows.pages[0].inner_text("#model dd >> nth=0")
+
+    shutil.copytree(tmp_path / "newer", hosted, dirs_exist_ok=True)
+    shutil.copyfile(page / "about.json", hosted / "about.json")  # which some edge of a host's still has
+    assert "Cairn" in after_an_update("redundant")
+    shutil.copy2(tmp_path / "newer/about.json", hosted / "about.json")
+    assert "Kangal" in after_an_update("installed")
+    windows.close()
+    host.cut()
+
+
+def test_the_worker_that_reads_photos_can_reach_no_other_machine(tab, tmp_path):
+    other = Host(tmp_path)
+    (worker,) = tab.workers
+    ask = "address => fetch(address, { mode: 'no-cors' }).then(() => 'reached', String)"
+    said = worker.evaluate(ask, other.address)
+    other.cut()
+    assert other.asked == []
+    assert "Failed to fetch" in said
+    assert all("Content Security Policy" in wrong for wrong in tab.wrong)
+    tab.wrong.clear()
+
+
+def test_pythons_own_server_is_enough_to_look_at_it(browser, page, folder):
+    command = [sys.executable, "-u", "-m", "http.server", "--directory", str(page), "--bind", "127.0.0.1", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        port = re.search(r"port (\d+)", server.stdout.readline())[1]
+        tab = visit(browser, f"http://127.0.0.1:{port}/")
+        give(tab, folder / "photos/red.png")
+        server.terminate()
     assert rows(tab, 0)[0][0] == "Cairn"
     tab.context.close()
 
@@ -546,9 +646,11 @@ def test_it_can_be_installed(tab):
 def test_the_browser_asks_no_other_machine_for_anything(browser, tab, folder):
     """By Chromium's own log, which has what a page's log has not: names looked up and connections made ahead."""
     give(tab, folder / "photos/red.png")
+    tab.evaluate("fetch('service.js?the-end-of-this-test')")
     deadline = time.time() + 30
-    while "model.onnx" not in (content := browser.log.read_text(errors="replace")) and time.time() < deadline:
+    while "the-end-of-this-test" not in (content := browser.log.read_text(errors="replace")) and time.time() < deadline:
         time.sleep(0.5)  # it is written now and then
+    assert "the-end-of-this-test" in content
     hosts = set(re.findall(r'"(?:host|url)":"(?:https?://)?([^/":]+)', content))
     assert "127.0.0.1" in hosts
     assert {host for host in hosts if not CHROMIUMS_OWN.fullmatch(host)} <= {"127.0.0.1", "blob"}
