@@ -24,6 +24,7 @@ import keras
 import numpy as np
 import PIL
 import pytest
+from chromium import CHROMIUMS_OWN, chromium
 from keras import layers
 from PIL import Image
 from pipeline_fixtures import write_shown
@@ -49,8 +50,6 @@ EVERYBODY = Familiarity(KNOWN, KNOWN[1])  # with a threshold that any of the pho
 COLOURFUL = Familiarity(KNOWN, 0.65)  # with one that grey does not
 TURNED_AWAY = 0.05
 MAX_PIXELS = 20_000
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-CHROMIUMS_OWN = re.compile(r"(accounts|update|clients2|safebrowsing|optimizationguide-pa)\.(google|googleapis)\.com")
 SCORES = {
     "accuracy": 0.898734,
     "accuracy_low": 0.812701,
@@ -510,18 +509,8 @@ def served(folder):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not here: requirements/app.txt has it"
-    )
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    log = tmp_path_factory.mktemp("browser") / "net.json"
-    with playwright.sync_playwright() as driver:
-        # its sandbox does not let root in
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", f"--log-net-log={log}"])
-        browser.log = log
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

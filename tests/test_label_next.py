@@ -44,6 +44,12 @@ def test_what_the_model_is_sure_of_is_not_chosen_however_unlike_the_rest_it_is()
     assert chosen.min() >= 20
 
 
+def test_where_the_model_is_sure_of_all_some_of_each_kind_are_chosen():
+    directions = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)
+    chosen = choose_to_label(np.tile([1.0, 0.0], (12, 1)), directions, 3, seed=1)
+    assert sorted(directions[chosen].argmax(axis=1).tolist()) == [0, 1, 2]
+
+
 @pytest.mark.parametrize("count", [1, 5, 6, 9])
 def test_as_many_as_asked_for_are_chosen_each_once_even_where_all_are_the_same(count):
     chosen = choose_to_label(np.full((6, 3), 1 / 3), np.ones((6, 4), np.float32), count, seed=1)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from chromium import chromium
 from pipeline_fixtures import stages_run, write_shown
 from tiny_pipeline import BACKBONE, new_repository, tiny_params
 from tiny_pipeline import BREEDS as BREEDS_DRAWN
@@ -33,7 +34,6 @@ from stages.lib.serving.decisions import Decisions
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS = 8  # a breed: the first five train, then one val and two test
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SUSPICIOUS = [  # photo, split, suggested, quality, suggested_probability
     ("Akita/01.png", "train", "Borzoi", 0.01, 0.97),
     ("Corgi/02.png", "train", "Akita", 0.05, 0.91),
@@ -285,16 +285,9 @@ def serve(folder):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not here: requirements/app.txt has it"
-    )
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])  # which does not let root in
+def browser(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

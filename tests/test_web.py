@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from chromium import CHROMIUMS_OWN, chromium
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from pipeline_fixtures import ROOT
@@ -38,8 +39,6 @@ PREPARED, SIDE = 48, 32  # pixels
 MAX_PIXELS = 51_000_000
 KNOWN = np.linspace(0.5, 1, 39).round(6).tolist()
 FAMILIAR, SURE = 0.6, 0.8  # thresholds: grey reaches neither, what is red and green the former alone
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-CHROMIUMS_OWN = re.compile(r"(accounts|update|clients2|safebrowsing|optimizationguide-pa)\.(google|googleapis)\.com")
 HOSTILE = "<img src=x onerror=document.title='x'> ${y} 'a\" &amp;.png"
 needs_node = pytest.mark.skipif(shutil.which("npm") is None, reason="there is no Node here, with npm")
 
@@ -334,19 +333,10 @@ def page(folder, tmp_path_factory, run_stage):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not here: requirements/app.txt has it"
-    )
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    log = tmp_path_factory.mktemp("browser") / "net.json"
-    # its sandbox does not let root in; a camera that shows a green picture, and may be used
-    options = ["--no-sandbox", f"--log-net-log={log}", "--use-fake-device-for-media-stream"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*options, "--use-fake-ui-for-media-stream"])
-        browser.log = log
+    # a camera that shows a green picture, and may be used
+    options = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with chromium(tmp_path_factory.mktemp("browser"), *options) as browser:
         yield browser
-        browser.close()
 
 
 def visit(browser, address: str, **options):

@@ -91,10 +91,10 @@ def tell_about(photos: Unlabelled, rows: np.ndarray, breeds: list[str], training
     table = []
     for row in rows:
         probabilities, features = photos.probabilities[row], photos.features[row]
-        guess, second = (breeds[place] for place in np.argsort(-probabilities, kind="stable")[:2])
-        highest = np.sort(probabilities)[::-1]
-        alike = (most_alike(training, breed, features) for breed in (guess, second))
-        table.append((str(photos.files[row]), guess, highest[0], second, highest[1], *alike))
+        likeliest = np.argsort(-probabilities, kind="stable")[:2]
+        guesses = [each for place in likeliest for each in (breeds[place], probabilities[place])]
+        alike = (most_alike(training, breeds[place], features) for place in likeliest)
+        table.append((str(photos.files[row]), *guesses, *alike))
     return pd.DataFrame(table, columns=COLUMNS)
 
 
