@@ -25,7 +25,8 @@ from stages.sources import bundled_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 TRANSFERRED = transfer_model(BACKBONE, "augmented")
-ALIKE = [case for case in CASES if "dropout" not in case]
+# In batch norm over 16 pictures rounding grows: after 40 steps to 5e-5 of the loss on one processor, 2e-3 on another
+ALIKE = [case for case in CASES if case not in ("scratch, dropout", "scratch, longer")]
 LOSS = 5e-5  # largest difference between the losses of one device and two, relative
 # Between their weights, as a share of the largest one of the same array. AdamW makes steps of one size out of gradients
 # of any: where one is nothing but rounding, so is the step. Batch norm leaves many such, in the CNN.
@@ -83,7 +84,7 @@ def test_two_devices_give_the_history_and_the_weights_of_one_to_rounding(runs, c
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if case != "scratch"])  # which ends before batch norm has gathered
 def test_val_is_scored_right_on_two_devices_and_the_best_weights_are_kept(runs, case):
     two = read(runs[0], case, 2)
     assert len(two["labels"]) % SETTINGS.batch_size == 1, "or val needs no uneven shares"
@@ -204,7 +205,7 @@ def stages_run(project, tmp_path_factory):
         for case, (_, stage, precision, _) in STAGES.items():
             params = tiny_params() | {"precision": precision}
             for section in ("train_scratch", "transfer", "finetune"):
-                params[section] |= {"dropout": 0, "passes": 0}  # rounding grows with the steps
+                params[section]["dropout"] = 0
             folder = root / f"{case}-{devices}"
             (folder / "models").mkdir(parents=True)
             (folder / "params.yaml").write_text(yaml.safe_dump(params))

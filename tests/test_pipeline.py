@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image, ImageOps
 from pipeline_fixtures import Repository, Stage, all_keys, is_meant, is_within, read_params, read_stages, stages_run
 from sklearn.metrics import confusion_matrix
@@ -745,6 +746,19 @@ def test_going_back_to_earlier_params_restores_results_without_running_anything(
     assert (repository.root / "data/prepared/manifest.csv").read_bytes() != before
     assert experiment("prepare", seed=seed) == set()
     assert (repository.root / "data/prepared/manifest.csv").read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("written", [0, 0.7])
+def test_a_lock_file_that_dvc_was_killed_over_is_removed_and_nothing_is_trained_again(repository, written):
+    lock = repository.root / "dvc.lock"
+    whole = lock.read_text()
+    lock.write_text(whole[: int(written * len(whole))].rpartition("md5:")[0] + "md")
+    told = repository.dvc("repro", fails=True).stderr
+    assert re.match(r"'\./dvc\.lock' (is invalid|validation failed)", told), told
+    lock.unlink()
+    assert stages_run(repository.dvc("repro").stdout) == {"evaluate", "report"}, "whose outputs DVC does not keep"
+    assert yaml.safe_load(lock.read_text()) == yaml.safe_load(whole)
 
 
 @pytest.mark.slow

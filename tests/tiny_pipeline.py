@@ -14,7 +14,7 @@ from stages.lib.core.models import finetune_model, list_families, transfer_model
 BREEDS = ["Akita", "Borzoi", "Corgi"]
 PHOTOS_PER_BREED = 16
 UNKNOWN = 6  # photos of anything else
-TINY = {"steps": 6, "validate_every": 3, "batch_size": 8}
+TINY = {"steps": 6, "validate_every": 3, "batch_size": 8, "passes": 0}
 BACKBONE = "VGG16"  # which has the fewest layers, and so is built fastest
 WEIGHTS = "data/weights/VGG16-bundled.weights.h5"
 TRANSFER, FINETUNE = transfer_model(BACKBONE, "plain"), finetune_model(BACKBONE)

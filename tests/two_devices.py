@@ -38,12 +38,13 @@ SETTINGS = Training(
 NAME = "VGG16_transfer_plain"
 SIDE = 32
 WORSE = {"learning_rate": 0.1, "steps": 80, "patience": 3}  # a rate so high that it falls, and training stops early
-SLOWER = {"steps": 40, "patience": 10}  # until the moving averages of batch norm have gathered
+LONGER = {"steps": 40, "patience": 10}  # until the moving averages of batch norm have gathered
 # what the network is, and what is set otherwise
 CASES = {
     "head, sgd": ("head", {"optimizer": "sgd"}),
     "head, stopped early": ("head", WORSE),
-    "scratch": ("scratch", SLOWER),
+    "scratch": ("scratch", {"steps": 8}),
+    "scratch, longer": ("scratch", LONGER),
     "scratch, dropout": ("scratch", {"steps": 16, "patience": 10, "dropout": 0.3}),
     "finetune": ("finetune", {"learning_rate": 0.0005}),
 }
