@@ -25,6 +25,8 @@ from stages.sources import bundled_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 TRANSFERRED = transfer_model(BACKBONE, "augmented")
+# That train until the moving averages of batch norm have gathered
+GATHERED = [case for case in CASES if case != "scratch"]
 # In batch norm over 16 pictures rounding grows: after 40 steps to 5e-5 of the loss on one processor, 2e-3 on another
 ALIKE = [case for case in CASES if case not in ("scratch, dropout", "scratch, longer")]
 LOSS = 5e-5  # largest difference between the losses of one device and two, relative
@@ -84,7 +86,7 @@ def test_two_devices_give_the_history_and_the_weights_of_one_to_rounding(runs, c
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [case for case in CASES if case != "scratch"])  # which ends before batch norm has gathered
+@pytest.mark.parametrize("case", GATHERED)
 def test_val_is_scored_right_on_two_devices_and_the_best_weights_are_kept(runs, case):
     two = read(runs[0], case, 2)
     assert len(two["labels"]) % SETTINGS.batch_size == 1, "or val needs no uneven shares"
