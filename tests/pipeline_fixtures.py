@@ -147,6 +147,21 @@ class Repository:
     def dvc(self, *arguments: str, fails: bool = False, **environment: str) -> subprocess.CompletedProcess:
         return self.python("-m", "dvc", *arguments, fails=fails, **environment)
 
+    def start_workers(self, *start: str) -> None:
+        """`dvc queue start`, to no pipe: its workers keep their outputs open, and a reader would wait until the last ends."""
+        command = (self._python, "-m", "dvc", *start)
+        subprocess.run(
+            command, cwd=self.root, env=self.environment, check=True, timeout=300,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def stop_workers(self) -> None:
+        """Whether any is left or not: one without work ends by itself after a minute or so."""
+        subprocess.run(
+            (self._python, "-m", "dvc", "queue", "stop", "--kill"),
+            cwd=self.root, env=self.environment, capture_output=True, timeout=300,
+        )  # fmt: skip
+
     def commit(self) -> None:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "tests")

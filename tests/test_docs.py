@@ -272,17 +272,14 @@ def test_a_queue_of_experiments_is_shown_and_taken_over_by_the_commands_of_the_p
     )
     try:
         repository.dvc(*queue)
-        repository.dvc(*start)
+        repository.start_workers(*start)
         deadline = time.monotonic() + 300
         while (said := repository.dvc(*status).stdout).count("Success") < 2:
             assert "Failed" not in said
             assert time.monotonic() < deadline, said
             time.sleep(1)
     finally:
-        subprocess.run(
-            [sys.executable, "-m", "dvc", "queue", "stop", "--kill"],
-            cwd=tmp_path, env=repository.environment, capture_output=True, timeout=300,
-        )  # fmt: skip
+        repository.stop_workers()
     table = repository.dvc(*show).stdout
     head = next(line for line in table.splitlines() if "Experiment" in line)
     assert "val/it.json:accuracy" in head.replace("metrics/", "")

@@ -89,11 +89,8 @@ def stages(repository):
 @pytest.fixture
 def workers(repository):
     """Two workers for experiments in a queue, when called; they wait for more, so they are ended afterwards."""
-    yield lambda: repository.dvc("queue", "start", "--jobs", "2")
-    subprocess.run(
-        [sys.executable, "-m", "dvc", "queue", "stop", "--kill"],
-        cwd=repository.root, env=repository.environment, capture_output=True,
-    )  # fmt: skip
+    yield lambda: repository.start_workers("queue", "start", "--jobs", "2")
+    repository.stop_workers()
 
 
 @pytest.fixture
