@@ -4,7 +4,6 @@ import itertools
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 import tomllib
