@@ -47,7 +47,7 @@ def main() -> None:
     pictures = spread(find_pictures(TEST)[0], load_params().export.parity_photos)
     in_float32, in_float16 = to_tflite(network)
     converted = {"onnx": to_onnx(network), "tflite": in_float32, "tflite_float16": in_float16}
-    costs = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **milliseconds_a_photo(network)}}
+    costs = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **milliseconds_a_photo(network, [1])}}
     with whole_folder(paths.CONVERTED) as folder:
         np.savez(folder / "keras.npz", **predict_pictures(network, pictures, "keras"))
         for name, content in converted.items():
@@ -55,7 +55,7 @@ def main() -> None:
             file.write_bytes(content)
             asked = RUNTIMES[file.suffix](content)
             np.savez(folder / f"{name}.npz", **predict_pictures(asked, pictures, name))
-            costs[name] = {"megabytes": round(len(content) / 1e6, 1), **milliseconds_a_photo(asked)}
+            costs[name] = {"megabytes": round(len(content) / 1e6, 1), **milliseconds_a_photo(asked, [1])}
         about = {"model": best, "keras_sha256": hash_file(source), "views": views}
         about |= {name: value for name, value in classifier._asdict().items() if name != "network"}
         about |= {"side": classifier.image_size, "photos": name_photos(pictures, TEST)}

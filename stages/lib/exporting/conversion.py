@@ -5,22 +5,24 @@ under the names of Keras' outputs what it does, see `with_familiarity`.
 """
 
 import tempfile
-import warnings
-from pathlib import Path
+from typing import Any
 
 import keras
 import onnx
 import tensorflow as tf
+import tf2onnx
 from onnx.tools.update_model_dims import update_inputs_outputs_dims
 
 from stages.lib.exporting.about import INPUT
 from stages.lib.networks.graphs import for_other_runtimes
 
-OPSET = 15  # Keras' own choice; runtimes from 2021 on know it
+OPSET = 15  # runtimes from 2021 on know it
 
 
-def _signature(network: keras.Model) -> list[keras.InputSpec]:
-    return [keras.InputSpec(shape=network.input_shape, dtype="float32", name=INPUT)]
+def _as_function(network: keras.Model) -> tuple[keras.Model, Any]:
+    """``network`` as other runtimes can take it, and TensorFlow's function of it."""
+    network = for_other_runtimes(network)
+    return network, tf.function(network, input_signature=[tf.TensorSpec(network.input_shape, name=INPUT)])
 
 
 def _put_in_order(graph: onnx.GraphProto) -> None:
@@ -59,14 +61,8 @@ def _put_in_order(graph: onnx.GraphProto) -> None:
 
 def to_onnx(network: keras.Model) -> bytes:
     """``network`` as ONNX, in float32; the same bytes each time."""
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # Keras mends tf2onnx for NumPy 2, which warns of it
-        warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
-        file = Path(folder) / "model.onnx"
-        for_other_runtimes(network).export(
-            file, format="onnx", verbose=False, input_signature=_signature(network), opset_version=OPSET
-        )
-        proto = onnx.load_model(file)
+    _, function = _as_function(network)
+    proto, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
     _, *photo = network.input_shape
     outputs = {name: ["batch", *output.shape[1:]] for name, output in network.output.items()}
     proto = update_inputs_outputs_dims(proto, {INPUT: ["batch", *photo]}, outputs)
@@ -79,10 +75,14 @@ def to_tflite(network: keras.Model) -> tuple[bytes, bytes]:
 
     With float16 the file is half as large; what is computed is float32 all the same where the processor has no float16.
     Only TensorFlow Lite's own operations are used, so that its plain runtime will do. Both are converted from one
-    SavedModel, which takes as long to write as one of them to convert; Keras' own export writes one for each.
+    SavedModel, of the graph and its weights alone: Keras' own export writes one for each, with all that it takes to
+    train on, in several times the time.
     """
+    network, function = _as_function(network)
+    module = tf.Module()
+    module.kept = [weight.value for weight in network.weights]
     with tempfile.TemporaryDirectory() as folder:
-        for_other_runtimes(network).export(folder, verbose=False, input_signature=_signature(network))
+        tf.saved_model.save(module, folder, signatures=function.get_concrete_function())
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         in_float32 = converter.convert()
