@@ -10,7 +10,7 @@ import time
 import numpy as np
 import onnxruntime
 
-BATCH_SIZE = 32  # as in stages.predict
+BATCH_SIZE = 8  # as in stages.predict
 
 
 def main() -> None:

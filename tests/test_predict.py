@@ -66,7 +66,7 @@ def test_the_answers_of_a_batch_are_printed_before_the_next_one_is_asked(monkeyp
     monkeypatch.setattr(predict, "start_engine", start_watched)
     assert call(monkeypatch, *options) == 1
     printed.append(capsys.readouterr().out)
-    assert [text.count(".png") for text in printed] == [0, 32, 31, 7]
+    assert [text.count(".png") for text in printed] == [0, 8, 8, 8, 8, 8, 7, 8, 8, 7]
 
 
 @pytest.mark.usefixtures("place")
