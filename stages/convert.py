@@ -1,7 +1,8 @@
 """Convert the best model to ONNX and TensorFlow Lite, and ask all of them about some of the test photos.
 
 Reads   metrics/evaluate.json: which model is best, and how many views it averages; models/<best>.keras;
-        data/prepared/test. evaluate has made every choice by then: nothing is fitted, chosen or scored here
+        data/prepared/test. evaluate has made every choice by then: nothing is fitted, chosen or scored here.
+        For `export.int8`, data/prepared/train: what sums in 8 bits have to hold
 Makes   data/converted: the networks, what they and Keras say of the photos, about.json;
         metrics/costs/convert.json: size, and milliseconds a photo, which differ from run to run
 Alone   python -m stages.convert
@@ -17,15 +18,16 @@ from stages.lib.core.evaluated import find_best, read_evaluation
 from stages.lib.core.hashes import hash_file
 from stages.lib.core.outputs import whole_folder, write_json
 from stages.lib.core.params import load_params
-from stages.lib.datasets.pictures import find_pictures, name_photos
-from stages.lib.exporting.conversion import to_onnx, to_tflite
+from stages.lib.datasets.pictures import find_pictures, name_photos, read_picture
+from stages.lib.exporting.conversion import to_int8_tflite, to_onnx, to_tflite
 from stages.lib.exporting.exported import FORMATS, RUNTIMES
 from stages.lib.inference.costs import milliseconds_a_photo
 from stages.lib.inference.predictions import predict_pictures
 from stages.lib.networks.graphs import average_views
 from stages.lib.networks.model_files import load_classifier
 
-TEST = paths.PREPARED / "test"
+TRAIN, TEST = paths.PREPARED / "train", paths.PREPARED / "test"
+CALIBRATED_ON = 100  # training photos
 
 
 def spread(pictures: list[Path], count: int) -> list[Path]:
@@ -44,9 +46,15 @@ def main() -> None:
     source = paths.MODELS / f"{best}.keras"
     classifier = load_classifier(source)
     network = average_views(classifier.network, views)
-    pictures = spread(find_pictures(TEST)[0], load_params().export.parity_photos)
+    settings = load_params().export
+    pictures = spread(find_pictures(TEST)[0], settings.parity_photos)
     in_float32, in_float16 = to_tflite(network)
     converted = {"onnx": to_onnx(network), "tflite": in_float32, "tflite_float16": in_float16}
+    if settings.int8:
+        examples = spread(find_pictures(TRAIN)[0], CALIBRATED_ON)
+        converted["tflite_int8"] = to_int8_tflite(
+            network, np.stack([read_picture(file, classifier.image_size) for file in examples])
+        )
     costs = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **milliseconds_a_photo(network, [1])}}
     with whole_folder(paths.CONVERTED) as folder:
         np.savez(folder / "keras.npz", **predict_pictures(network, pictures, "keras"))
@@ -58,7 +66,7 @@ def main() -> None:
             costs[name] = {"megabytes": round(len(content) / 1e6, 1), **milliseconds_a_photo(asked, [1])}
         about = {"model": best, "keras_sha256": hash_file(source), "views": views}
         about |= {name: value for name, value in classifier._asdict().items() if name != "network"}
-        about |= {"side": classifier.image_size, "photos": name_photos(pictures, TEST)}
+        about |= {"side": classifier.image_size, "photos": name_photos(pictures, TEST), "formats": list(converted)}
         write_json(folder / "about.json", about)
     write_json(paths.COSTS / "convert.json", costs)
     milliseconds = ", ".join(f"{name} {found['milliseconds_batch_1']:.0f} ms" for name, found in costs.items())

@@ -148,7 +148,7 @@ class Repository:
         return self.python("-m", "dvc", *arguments, fails=fails, **environment)
 
     def start_workers(self, *start: str) -> None:
-        """`dvc queue start`, to no pipe: its workers keep their outputs open, and a reader would wait until the last ends."""
+        """`dvc queue start`, to no pipe: its workers keep theirs open, and a reader would wait for the last of them."""
         command = (self._python, "-m", "dvc", *start)
         subprocess.run(
             command, cwd=self.root, env=self.environment, check=True, timeout=300,

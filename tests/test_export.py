@@ -18,6 +18,7 @@ import onnx
 import pandas as pd
 import pytest
 import yaml
+from ai_edge_litert.interpreter import Interpreter
 from conftest import slow_but
 from PIL import Image
 from pipeline_fixtures import ROOT, Repository
@@ -30,6 +31,7 @@ from stages.lib.core.errors import UserError
 from stages.lib.core.evaluated import read_evaluation
 from stages.lib.core.hashes import hash_file
 from stages.lib.core.params import load_params
+from stages.lib.core.prose import percent
 from stages.lib.core.registry import NETWORKS
 from stages.lib.core.shrinking import shrink
 from stages.lib.exporting import conversion, exported
@@ -52,7 +54,8 @@ SCORES = {
     "unknown_turned_away": 0.9, "unknown_turned_away_low": 0.8, "unknown_turned_away_high": 0.95,
 }  # fmt: skip
 CAVEATS = ["These are drawn pictures.", "Fewer than 20 test photos."]
-FILES = {name: each.file for name, each in exported.FORMATS.items()}
+INT8 = exported.FORMATS["tflite_int8"].file
+FILES = {name: each.file for name, each in exported.FORMATS.items() if each.file != INT8}  # that are always made
 ARTIFACTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["artifacts"]
 CLOSE = {"onnx": 1e-5, "tflite": 1e-5, "tflite_float16": 2e-3}  # probabilities of an untrained network
 # the two of params.yaml, and the one with operations that tf2onnx does not know; EXPORT_BACKBONES=all: every one but
@@ -93,6 +96,7 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
         for number in range(4):
             photo = draw_photo(10 * place + number, (PREPARED_SIDE, PREPARED_SIDE))
             photo.save(folder / "data/prepared/test" / breed / f"{number}.png")
+    shutil.copytree(folder / "data/prepared/test", folder / "data/prepared/train")
     return folder
 
 
@@ -119,6 +123,17 @@ def made(tmp_path_factory, draw_photo, run_stage):
 @pytest.fixture(scope="module")
 def photos():
     return np.random.default_rng(0).integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def with_int8(tmp_path_factory, draw_photo, run_stage):
+    """A folder in which the stages ran with `export.int8`."""
+    folder = make_folder(tmp_path_factory.mktemp("int8"), draw_photo, untrained())
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params["export"]["int8"] = True
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    assert [run_stage(stage.main, folder) for stage in (convert, export)] == [0, 0]
+    return folder
 
 
 @each_format
@@ -243,6 +258,40 @@ def test_the_stages_measure_parity_size_and_time_of_each_format(made):
     sizes = {name: (made / "models/exported" / file).stat().st_size for name, file in FILES.items()}
     assert sizes["tflite_float16"] < 0.55 * sizes["tflite"]
     assert list(made.rglob("*.partial*")) == []
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_in_8_bits_photos_go_in_as_bytes_and_the_answers_are_nearly_those_of_keras(with_int8, count):
+    test = with_int8 / "data/prepared/test"
+    drawn = [Image.open(file) for file in sorted(test.rglob("*.png"))][:count]
+    photos = np.stack([np.asarray(shrink(photo.convert("RGB"), SIDE)) for photo in drawn])
+    found = exported.load_exported(with_int8 / "models/exported" / INT8)
+    expected = familiar(untrained()).predict_on_batch(photos)
+    assert_close(found.classifier.network.predict_on_batch(photos), expected, 0.05)
+    network = Interpreter(str(with_int8 / "models/exported" / INT8))
+    assert [each["dtype"] for each in network.get_input_details()] == [np.uint8]
+    operations = {each["op_name"] for each in network._get_ops_details()}
+    convolved = [tensor["dtype"] for tensor in network.get_tensor_details() if "convolution" in tensor["name"].lower()]
+    assert "CONV_2D" in operations
+    assert np.float32 not in convolved
+    assert found.about.description.startswith("photo: uint8 (n, 32, 32, 3)")
+
+
+def test_in_8_bits_it_is_told_how_often_it_answers_as_keras_does(with_int8):
+    found = json.loads((with_int8 / "metrics/export.json").read_text())
+    assert list(found) == ["model", "views", "parity_photos", *FILES, "tflite_int8"]
+    share = found["tflite_int8"]["equal_answers"]
+    assert 0 < found["tflite_int8"]["largest_difference"] < 0.05
+    card = (with_int8 / "models/exported/README.md").read_text()
+    assert f"Only `best-int8.tflite` may: it gives the same to {percent(share)} of them." in card
+    assert "| `best-int8.tflite` |" in card
+    sizes = {file: (with_int8 / "models/exported" / file).stat().st_size for file in (INT8, FILES["tflite"])}
+    assert sizes[INT8] < 0.35 * sizes[FILES["tflite"]]
+
+
+def test_without_int8_nothing_speaks_of_it(made):
+    assert sorted(file.name for file in (made / "models/exported").iterdir()) == sorted(["README.md", *FILES.values()])
+    assert "int8" not in (made / "models/exported/README.md").read_text()
 
 
 @pytest.mark.parametrize("stage", [convert, export])
@@ -679,7 +728,7 @@ def write_own_card(made, tmp_path, draw_photo):
         about = exported.load_exported(tmp_path / "best.onnx").about
         evaluation = json.loads((made / "metrics/evaluate.json").read_text())
         counts = json.loads((made / "metrics/prepare.json").read_text())
-        card = write_card(about, SIDE, "data/sample", counts, evaluation, pd.DataFrame({"model": []}), 0.95, 12)
+        card = write_card(about, SIDE, "data/sample", counts, evaluation, pd.DataFrame({"model": []}), 0.95, 12, None)
         picture = shrink(to_square(Image.open(tmp_path / "my_dog.jpg"), PREPARED_SIDE, resize), SIDE)
         return card, familiar(untrained()).predict_on_batch(np.asarray(picture)[None])
 

@@ -389,7 +389,7 @@ RERUN = {
     "evaluate.target_accuracy": {"evaluate", "report", "export"},
     "evaluate.turned_away": {*LEFT_OUT, "evaluate", "report", "export"},
     "evaluate.views": {*PREDICTIONS, *JUDGED},
-    "export.parity_photos": {"convert", "export"},
+    **{f"export.{name}": {"convert", "export"} for name in ("int8", "parity_photos")},
     **{f"compute.{name}": {"prepare", "prepare_unknown", *FEATURES, "report"} for name in ("engine", "address")},
 }
 # Parts of what stages make, by what alone has an effect on them; DVC sees that the others' bytes are the same.

@@ -12,7 +12,7 @@ from small_classifiers import KNOWN, familiar
 
 from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
 from stages.lib.exporting.about import About
-from stages.lib.exporting.conversion import to_tflite
+from stages.lib.exporting.conversion import to_int8_tflite, to_tflite
 from stages.lib.exporting.tflite_files import label_tflite
 from stages.lib.exporting.tflite_metadata import add_metadata
 from stages.lib.networks.classifiers import scratch_network
@@ -54,8 +54,10 @@ def about(expected):
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=["float32", "float16"])
-def exported(request, network, about):
+@pytest.fixture(scope="module", params=["float32", "float16", "int8"])
+def exported(request, network, about, photos):
+    if request.param == "int8":
+        return label_tflite(to_int8_tflite(network, photos), about), 0.05
     converted = dict(zip(("float32", "float16"), to_tflite(network), strict=True))
     return label_tflite(converted[request.param], about), {"float32": 1e-5, "float16": 2e-3}[request.param]
 

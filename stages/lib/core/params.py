@@ -124,6 +124,7 @@ class Export(Section):
     """The best model in other formats."""
 
     parity_photos: Count
+    int8: bool
 
 
 class Compute(Section):

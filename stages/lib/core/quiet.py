@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 # how C++ begins a line that says nothing went wrong: Abseil (TensorFlow, XLA, CUDA), then TensorFlow Lite
-CHATTER = r"(WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:|INFO: )"
+CHATTER = r"(WARNING: All log messages before absl::InitializeLog|[IW]\d{4} \d\d:\d\d:|INFO: |fully_quantize: )"
 LAST_WORDS = 2.0  # seconds that they may take
 # what Keras imports where it finds it, for charts and wrappers that nobody uses here: 1.1 of 3.5 seconds
 NOT_NEEDED = ("matplotlib", "sklearn")

@@ -29,7 +29,7 @@ class About(BaseModel):
     views: int  # of a photo, over which the network averages, see `average_views`
 
 
-def describe(side: int, breeds: list[str], resize: str, prepared_size: int, views: int) -> str:
+def describe(side: int, breeds: list[str], resize: str, prepared_size: int, views: int, dtype: str = "float32") -> str:
     """What goes into an exported network and what comes out of it, for people.
 
     Args:
@@ -38,10 +38,11 @@ def describe(side: int, breeds: list[str], resize: str, prepared_size: int, view
         resize: how photos are made square, see `to_square`.
         prepared_size: pixels a side of the squares, ``side`` or more.
         views: of a photo, see `average_views`.
+        dtype: of the photos that it takes.
     """
     shrunk = "" if side == prepared_size else f" at {prepared_size} pixels, then shrunk to {side}"
     description = (
-        f"{INPUT}: float32 (n, {side}, {side}, 3), red-green-blue 0-255, made square by resize={resize}{shrunk}; "
+        f"{INPUT}: {dtype} (n, {side}, {side}, 3), red-green-blue 0-255, made square by resize={resize}{shrunk}; "
         f"{PROBABILITIES}: float32 (n, {len(breeds)}), in the order of breeds; not sure where the highest is below "
         f"threshold; {FAMILIARITY}: float32 (n,); none of these breeds where it is below familiarity_threshold"
     )

@@ -52,6 +52,7 @@ def write_card(
     recalls: pd.DataFrame,
     level: float,
     parity_photos: int,
+    equal_in_8_bits: float | None,
 ) -> str:
     """What a stranger has to know before using the exported files, as Markdown.
 
@@ -64,6 +65,7 @@ def write_card(
         recalls: has "model", "breed", "recall", "precision" and "support", as evaluate wrote them.
         level: of the intervals, 0 to 1.
         parity_photos: about how many the files were compared with Keras.
+        equal_in_8_bits: share of these, 0 to 1, to which best-int8.tflite answers as Keras; None where it is not there.
     """
     score = evaluation[about.model]
     return CARD.render(
@@ -77,6 +79,7 @@ def write_card(
         rows=recalls[recalls["model"] == about.model].to_dict("records"),
         level=level,
         parity_photos=parity_photos,
+        equal_in_8_bits=equal_in_8_bits,
         squared=SQUARED[about.resize],
         squared_by_sharp=SQUARED_BY_SHARP[about.resize],
     )

@@ -21,13 +21,16 @@ class Format(NamedTuple):
 
     file: str
     tie: float  # two probabilities no further apart in Keras may change places
+    dtype: str = "float32"  # of the photos that it takes
 
 
-# with float32 sums are taken in another order; float16 keeps three digits of each weight
+# with float32 sums are taken in another order; float16 keeps three digits of each weight. 8 bits answer as well as they
+# can: how often otherwise than Keras is told
 FORMATS = {
     "onnx": Format("best.onnx", 1e-4),
     "tflite": Format("best.tflite", 1e-4),
     "tflite_float16": Format("best-float16.tflite", 1e-2),
+    "tflite_int8": Format("best-int8.tflite", 1.0, "uint8"),
 }
 # by the end of a file's name: the runtime of its network, what puts `About` into the file, and what reads both
 RUNTIMES: dict[str, Callable[[bytes], Any]] = {".onnx": OnnxNetwork, ".tflite": TfliteNetwork}

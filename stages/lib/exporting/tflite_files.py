@@ -26,9 +26,11 @@ class TfliteNetwork:
             self._interpreter.allocate_tensors()
         self._runner = self._interpreter.get_signature_runner()
         details = self._runner.get_output_details()
+        photo = self._runner.get_input_details()[INPUT]
+        self._dtype = photo["dtype"]
         self.input_shape, *self.output_shape = (
             tuple(None if size == -1 else int(size) for size in each["shape_signature"])
-            for each in (self._runner.get_input_details()[INPUT], *(details[name] for name in OUTPUTS))
+            for each in (photo, *(details[name] for name in OUTPUTS))
         )
 
     def __reduce__(self) -> tuple[type["TfliteNetwork"], tuple[bytes]]:
@@ -36,7 +38,7 @@ class TfliteNetwork:
 
     def predict_on_batch(self, photos: np.ndarray) -> dict[str, np.ndarray]:
         """Photos 0-255 (n, side, side, 3) to what `with_familiarity` gives."""
-        return self._runner(**{INPUT: np.asarray(photos, np.float32)})
+        return self._runner(**{INPUT: np.asarray(photos, self._dtype)})
 
 
 def _entry_a_line(metadata: dict[str, Any]) -> str:
