@@ -528,6 +528,7 @@ def test_once_loaded_it_answers_where_there_is_no_network_even_when_opened_anew(
     tab = visit(browser, host.address)
     loaded = [path for path in host.asked if path in ("/model.onnx", "/onnxruntime.bin")]
     assert sorted(loaded) == ["/model.onnx", "/onnxruntime.bin"], "what is large is loaded once"
+    assert "This page works without a network now." in tab.inner_text("footer")
     host.cut()
     tab.context.set_offline(True)
     open_at(tab, host.address)
@@ -553,6 +554,7 @@ def test_where_a_file_is_missing_nothing_is_kept_and_photos_are_answered_all_the
     give(tab, folder / "photos/red.png")
     assert rows(tab, 0)[0][0] == "Cairn"
     assert "/icon.png" in host.asked
+    assert tab.inner_text("footer") == "Your photos stay on this device."
     tab.context.close()
     host.cut()
 

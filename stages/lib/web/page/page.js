@@ -13,7 +13,7 @@ for (const element of document.querySelectorAll("[data-say]")) element.textConte
 tell(say("loading", status.dataset.megabytes));
 
 // The service worker keeps all files; it is waited for, so that the large ones are loaded once. Where it can't, as by http,
-// in some private windows, or where room is short or a file is not there, the page needs its host.
+// in some private windows, or where room is short or a file is not there, the page needs its host. Gives whether it keeps.
 async function keepFiles() {
   try {
     const { active, waiting, installing } = await navigator.serviceWorker.register("service.js");
@@ -23,8 +23,10 @@ async function keepFiles() {
       keeper.addEventListener("statechange", look);
       look();
     });
+    return keeper.state === "activated";
   } catch (error) {
     console.info(error);
+    return false;
   }
 }
 
@@ -105,7 +107,7 @@ camera.addEventListener("click", () =>
   openCamera((file) => take([file])).catch((error) => tell(say("noCamera", error.message))),
 );
 
-await keepFiles();
+find("#kept").hidden = !(await keepFiles());
 worker = new Worker("answer.js", { type: "module" });
 worker.onmessage = receive;
 worker.onerror = (error) => tell(say("failed", error.message ?? "answer.js"));
