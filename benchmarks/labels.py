@@ -1,12 +1,12 @@
-"""Labels swapped on purpose: how many of them are found among the first photos shown, and what mending them is worth.
+"""Labels swapped on purpose: how many of them are found among the first photos shown.
 
     OMP_NUM_THREADS=1 python -m benchmarks.labels PHOTOS [--breeds COUNT] [--features FOLDER]
 
 PHOTOS has one sub-folder a breed, and its labels are taken for right; --breeds takes so many of them. Of train and val,
 5, 10 and 20 % are swapped in three draws, each with a split of its own: to any other breed, or to the one that looks
-most alike (by the cosine of the breeds' mean features). Test stays closed but for the accuracies, which choose nothing.
-Features of EfficientNet-Lite2 at 260 px, in float32, are kept in --features. Several threads make such small fits ten
-times slower. All tables go to standard output.
+most alike (by the cosine of the breeds' mean features). Test stays closed. Features of EfficientNet-Lite2 at 260 px, in
+float32, are kept in --features. Several threads make such small fits ten times slower. All tables go to standard
+output. What mending is worth, `benchmarks.mended_labels` tells.
 """
 
 import argparse
@@ -27,8 +27,7 @@ from tqdm import tqdm
 from benchmarks.labelled_features import Photos, read
 from stages.lib.core.params import load_params
 from stages.lib.familiarity.scores import breed_means
-from stages.lib.probes.label_errors import FOLDS, out_of_fold_probabilities
-from stages.lib.probes.linear_probe import linear_probe
+from stages.lib.probes.label_errors import FOLDS
 
 SHARES = (0.05, 0.1, 0.2)
 DRAWS = (1, 2, 3)
@@ -45,6 +44,7 @@ class Draw(NamedTuple):
     right: np.ndarray  # int (photos,)
     given: np.ndarray  # int (photos,), as swapped
     groups: np.ndarray  # int (photos,)
+    val: np.ndarray  # bool (photos,)
     test_features: np.ndarray
     test_labels: np.ndarray
 
@@ -72,7 +72,8 @@ def swap(photos: Photos, splits: np.ndarray, share: float, to: str, seed: int) -
         given[chosen] = most_alike(photos)[right[chosen]]
     else:
         given[chosen] = (right[chosen] + generator.integers(1, len(photos.breeds), len(chosen))) % len(photos.breeds)
-    return Draw(photos.features[rest], right, given, photos.groups[rest], photos.features[test], photos.labels[test])
+    groups, val = photos.groups[rest], splits[rest] == "val"
+    return Draw(photos.features[rest], right, given, groups, val, photos.features[test], photos.labels[test])
 
 
 def probe(strength: float, scaled: bool) -> Pipeline:
@@ -111,18 +112,6 @@ def rank(draw: Draw, probabilities: np.ndarray) -> dict[str, tuple[np.ndarray, d
     }
 
 
-def accuracies(draw: Draw, probabilities: np.ndarray, suspicious: np.ndarray) -> dict[str, float]:
-    """On test, of the probe fitted to labels as swapped, moved blindly, mended by a person, and right."""
-    blindly, by_person = draw.given.copy(), draw.given.copy()
-    blindly[suspicious] = probabilities[suspicious].argmax(axis=1)
-    by_person[suspicious] = draw.right[suspicious]
-    cases = {"dirty": draw.given, "moved blindly": blindly, "by a person": by_person, "clean": draw.right}
-    return {
-        name: float(linear_probe().fit(draw.features, labels).score(draw.test_features, draw.test_labels))
-        for name, labels in cases.items()
-    }
-
-
 def draws(photos: Photos) -> list[tuple[tuple[str, float, int], Draw]]:
     """All draws, by how they were made."""
     params = load_params()
@@ -133,7 +122,7 @@ def draws(photos: Photos) -> list[tuple[tuple[str, float, int], Draw]]:
 
 
 def main() -> None:
-    """Print a table of what is found, and one of accuracies."""
+    """Print what is found, of all draws and by their kind."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.labels", description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path, help="folder with one sub-folder a breed")
     parser.add_argument("--breeds", type=int, help="how many of them, drawn once; all if not given")
@@ -142,23 +131,19 @@ def main() -> None:
     params = load_params()
     photos = read(arguments.photos, arguments.breeds, params.data.duplicate_distance, arguments.features)
     print(f"{len(photos.labels)} photos of {len(photos.breeds)} breeds: {', '.join(photos.breeds)}")
-    rows, scored = [], []
+    rows = []
     for (to, share, seed), draw in tqdm(draws(photos), mininterval=10):
         for scaled, strength in itertools.product((True, False), STRENGTHS):
             probabilities = out_of_fold(draw, probe(strength, scaled), seed)
             name = f"{'scaled' if scaled else 'as they are'}, C = {strength:g}"
             for ranking, (_, values) in rank(draw, probabilities).items():
                 rows.append({"to": to, "share": share, "seed": seed, "probe": name, "ranking": ranking} | values)
-        probabilities = out_of_fold_probabilities(draw.features, draw.given, draw.groups, seed)
-        listed = probabilities.argmax(axis=1) != draw.given  # as `find_suspicious` has it
-        scored.append({"to": to, "share": share, "seed": seed} | accuracies(draw, probabilities, listed))
     table = pd.DataFrame(rows)
     columns = [*(f"{times:g}x" for times in SHOWN), "listed"]
     with pd.option_context("display.width", 200, "display.max_rows", None):
         print(table.groupby(["ranking", "probe"], sort=False)[columns].mean().round(3).to_string())
         by_kind = table.groupby(["to", "share", "ranking", "probe"], sort=False)[columns].agg(["mean", "min"])
         print(by_kind.round(3).to_string())
-        print(pd.DataFrame(scored).groupby(["to", "share"], sort=False).agg(["mean", "std"]).round(4).to_string())
 
 
 if __name__ == "__main__":
