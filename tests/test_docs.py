@@ -390,7 +390,15 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 
 NOT_KEPT = {"photos", "photos.dvc", "tuning", ".venv", "stages/NAME.py", "models/<best>.keras", "~/.ray/auth_token"}
-NOT_KEPT |= {"metadata.json", "labels.txt", "best.onnx", "best.tflite", "best-float16.tflite", "data/stanford_dogs"}
+NOT_KEPT |= {
+    "metadata.json",
+    "labels.txt",
+    "best.onnx",
+    "best.tflite",
+    "best-float16.tflite",
+    "best-int8.tflite",
+    "data/stanford_dogs",
+}
 NOT_KEPT |= {"label_next/photos.csv"}
 SUFFIXES = "csv|html|jinja|jpg|json|keras|lock|md|onnx|png|py|tflite|toml|txt|yaml"
 
