@@ -2,10 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from stages.lib.core.encoding import encode
-from stages.lib.probes.linear_probe import linear_probe
+from stages.lib.probes.linear_probe import linear_probe, out_of_fold
 
 FOLDS = 5
 # of the probe, over the channels that it sums up, is its C: 0.001 for 1,280 of them. With 0.1, it learns wrong labels
@@ -23,10 +22,7 @@ def out_of_fold_probabilities(features: np.ndarray, labels: np.ndarray, groups: 
         groups: (n,), equal for near duplicates, which are kept in one fold.
         seed: of the folds.
     """
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    return cross_val_predict(
-        linear_probe(STRENGTH / features.shape[1]), features, labels, groups=groups, cv=folds, method="predict_proba"
-    )
+    return out_of_fold(linear_probe(STRENGTH / features.shape[1]), features, labels, groups, FOLDS, seed)
 
 
 def can_be_judged(labels: np.ndarray, groups: np.ndarray) -> bool:
