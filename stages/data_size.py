@@ -1,10 +1,12 @@
-"""Fit a linear probe on an eighth, a quarter, half and all of the training photos: would more of them help?
+"""Fit a linear probe on an eighth, a quarter, half and all of the training photos: would more help, and of which breed?
 
 Reads   data/features/<main_backbone>/plain
 Makes   plots/data_size.csv: for each draw of photos and each size the accuracy on val and each breed's recall;
-        data/data_size: which photos of val each probe got right, which evaluate tests
+        data/data_size, which evaluate tests: which photos of val each probe got right; the log loss on each photo of
+        train and val of a probe that was fitted to others
 Alone   python -m stages.data_size
 Fits    logistic regressions on the frozen features; they are used for nothing else
+Cost    17 CPU seconds with 115 breeds and 30 photos of each, 7 of them for the losses
 
 The same share of each breed's photos is drawn, and smaller draws lie within larger ones. Val steers nothing here, and
 test stays closed.
@@ -16,12 +18,15 @@ import numpy as np
 import pandas as pd
 
 from stages.lib.core import paths
+from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
-from stages.lib.core.outputs import whole_file, whole_folder
+from stages.lib.core.outputs import whole_folder
 from stages.lib.core.params import load_params
 from stages.lib.core.progress import Progress
+from stages.lib.core.tables import write_csv
 from stages.lib.datasets.features import PhotoFeatures, read_photos
 from stages.lib.probes.linear_probe import linear_probe
+from stages.lib.probes.more_photos import out_of_fold_losses
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1.0)  # of each breed's training photos
 REPEATS = 3  # draws of photos, for a spread
@@ -68,17 +73,24 @@ def tabulate(right: np.ndarray, photos: list[int], val_breeds: np.ndarray) -> pd
     return pd.DataFrame(rows)
 
 
+def tabulate_losses(train: PhotoFeatures, val: PhotoFeatures, seed: int) -> pd.DataFrame:
+    """One row a photo of train and val: photo, breed, and log_loss, see `out_of_fold_losses`."""
+    photos, breeds = [*train.photos, *val.photos], [*train.breeds, *val.breeds]
+    features, groups = (np.concatenate(both) for both in ((train.features, val.features), (train.groups, val.groups)))
+    losses = out_of_fold_losses(features, encode(breeds, sorted(set(breeds))), groups, seed)
+    return pd.DataFrame({"photo": photos, "breed": breeds, "log_loss": losses})
+
+
 def main() -> None:
     """Run the stage."""
     params = load_params()
     train, val = (read_photos(params.main_backbone, "plain", split) for split in ("train", "val"))
     right, photos = fit_sizes(train, val, params.seed)
-    table = tabulate(right, photos, val.breeds)
-    with whole_file(paths.PLOTS / "data_size.csv") as partial:
-        table.to_csv(partial, index=False, float_format="%.6f")
+    table, losses = tabulate(right, photos, val.breeds), tabulate_losses(train, val, params.seed)
+    write_csv(table, paths.PLOTS / "data_size.csv")
     with whole_folder(paths.DATA_SIZE) as folder:
         np.save(folder / "right.npy", right)
-        pd.DataFrame({"breed": val.breeds}).to_csv(folder / "val.csv", index=False)
+        write_csv(losses, folder / "losses.csv")
     accuracies = ", ".join(
         f"{accuracy:.3f} with {count}" for accuracy, count in zip(right.mean((0, 2)), photos, strict=True)
     )

@@ -6,7 +6,8 @@ Reads   data/predictions, data/data_size, plots/data_size.csv, plots/history;
 Makes   metrics/evaluate.json: all scores of each model, which is best, what to beware of;
         metrics/{val,test}/<model>.json: the few of them for `dvc metrics show`;
         metrics/mended_labels.json: of each model, scores on test by labels as they came and as mended;
-        metrics/data_size.json: what all training photos gain over half of them, with p values;
+        metrics/data_size.json: what all training photos gain over half of them, whether breeds differ, with p values;
+        plots/more_photos.csv: the breeds, those first of which more photos would help most;
         metrics/costs/evaluate.csv: parameters, size, seconds; the only file of this stage that differs from run to run;
         plots/predictions/<model>.csv, plots/{classification_report,comparisons,confusion,familiarity,familiarity_roc,
         learning_curves,reliability,risk_coverage}.csv
@@ -24,7 +25,6 @@ import numpy as np
 import pandas as pd
 
 from stages.lib.core import paths
-from stages.lib.core.encoding import encode
 from stages.lib.core.errors import run
 from stages.lib.core.leftovers import remove_leftovers
 from stages.lib.core.models import list_scorers, plan_comparisons
@@ -35,7 +35,7 @@ from stages.lib.datasets.predictions import Predictions, read_models, read_predi
 from stages.lib.evaluation.answer import answer_in_a_sentence, best_on_val
 from stages.lib.evaluation.caveats import describe_test, find_caveats, is_drawn
 from stages.lib.evaluation.comparisons import compare_models
-from stages.lib.evaluation.data_size import compare_sizes
+from stages.lib.evaluation.data_size import compare_sizes, p_of_breeds, rank_breeds
 from stages.lib.evaluation.judging import Judged, judge
 from stages.lib.evaluation.mended_labels import labels_as_came, score_both
 from stages.lib.evaluation.notice import tell_notice
@@ -68,13 +68,14 @@ def read_costs(families: dict[str, tuple[str, ...]], scores: dict[str, dict[str,
     return pd.DataFrame(rows)
 
 
-def compare_data_sizes(seed: int) -> dict[str, Any]:
-    """What more training photos are worth, by the probes of the stage data_size."""
+def judge_data_size(seed: int) -> None:
+    """Write what more training photos are worth, by the probes of the stage data_size."""
     right = np.load(paths.DATA_SIZE / "right.npy", allow_pickle=False)
-    val_breeds = read_csv(paths.DATA_SIZE / "val.csv")["breed"].tolist()
-    breeds = sorted(set(val_breeds))
     photos = read_csv(paths.PLOTS / "data_size.csv").query("repeat == 0")["photos"].tolist()
-    return compare_sizes(right, encode(val_breeds, breeds), breeds, photos, seed)
+    losses = read_csv(paths.DATA_SIZE / "losses.csv")
+    found = compare_sizes(right, photos, seed) | {"p_breeds": round(p_of_breeds(losses), 6)}
+    write_json(paths.METRICS / "data_size.json", found)
+    write_csv(rank_breeds(losses), paths.PLOTS / "more_photos.csv")
 
 
 def score_mended(models: dict[str, dict[str, Any]], test: Predictions) -> dict[str, dict[str, Any]]:
@@ -153,7 +154,7 @@ def main() -> None:
     for name, table in {"comparisons": comparisons, "learning_curves": stack(histories, ["model"])}.items():
         write_csv(table, paths.PLOTS / f"{name}.csv", float_format="%.6g")  # p values and learning rates may be tiny
     write_csv(costs, paths.COSTS / "evaluate.csv")
-    write_json(paths.METRICS / "data_size.json", compare_data_sizes(params.seed))
+    judge_data_size(params.seed)
     write_json(paths.METRICS / "mended_labels.json", score_mended(models, test))
     subject = describe_test(len(photos), source, photos)
     cost: dict[Any, float] = costs.set_index("model").loc[best].to_dict()

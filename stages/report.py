@@ -36,9 +36,11 @@ def main() -> None:
         for name in ("data_size", "label_errors", "mended_labels", "prepare")
     )
     predictions = {model: read_csv(paths.PREDICTION_TABLES / f"{model}.csv") for model in scores}
-    report, comparisons = (read_csv(paths.PLOTS / f"{name}.csv") for name in ("classification_report", "comparisons"))
+    report, comparisons, familiarity, more_photos = (
+        read_csv(paths.PLOTS / f"{name}.csv")
+        for name in ("classification_report", "comparisons", "familiarity", "more_photos")
+    )
     costs = sections.costs(read_csv(paths.COSTS / "evaluate.csv"), params.backbones)
-    familiarity = read_csv(paths.PLOTS / "familiarity.csv")
     subject = describe_test(evaluation["test_photos"], params.data.source, predictions[best]["photo"].tolist())
 
     drawings.draw_photos(read_csv(paths.PLOTS / "class_balance.csv"))
@@ -56,7 +58,8 @@ def main() -> None:
         **sections.results(scores, comparisons, report, best),
         **sections.photos(predictions[best]),
         **sections.unknown(scores, familiarity, best, params, subject),
-        "data_size_answer": in_words(data_size, level),
+        "data_size_answer": in_words(data_size, more_photos["breed"].iloc[0], level),
+        **sections.more_photos(more_photos),
         **sections.suspicious_labels(read_csv(paths.PLOTS / "suspicious_labels.csv"), label_errors),
         "label_fixes": prepared["label_fixes"],
         "mended": mended_labels[best],

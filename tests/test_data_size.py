@@ -4,6 +4,7 @@ import itertools
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 from statsmodels.stats.contingency_tables import mcnemar
@@ -11,7 +12,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 from stages import data_size
 from stages.data_size import SHARES
 from stages.lib.datasets.features import PhotoFeatures
-from stages.lib.evaluation.data_size import compare_sizes, in_words, p_of_gain
+from stages.lib.evaluation.data_size import compare_sizes, in_words, p_of_breeds, p_of_gain, rank_breeds
+from stages.lib.probes.more_photos import out_of_fold_losses
 from stages.lib.reporting import charts, score_charts
 
 BREEDS = ["Akita", "Borzoi", "Corgi"]
@@ -123,70 +125,117 @@ def test_the_test_of_many_photos_takes_little_memory():
     assert peak < 50 * 2**20, "all resamples at once would be 0.6 GB"
 
 
-def made_up(half: list[float], everything: list[float], photos: int = 40) -> dict:
-    """The comparison where, of each breed's ``photos`` in val, such shares are right with half and with all."""
-    labels = np.repeat(np.arange(3), photos)
-    place = np.tile(np.arange(photos), 3) / photos
-    right = np.zeros((3, len(SHARES), len(labels)), bool)
-    right[:, :-1] = place < np.array(half)[labels]
-    right[:, -1] = place < np.array(everything)[labels]
-    return compare_sizes(right, labels, BREEDS, [20, 40, 80, 160], seed=0)
+def made_up(half: float, everything: float, p_breeds: float = 1.0) -> dict:
+    """The comparison where such shares of val's 120 photos are right with half of the photos and with all."""
+    place = np.arange(120) / 120
+    right = np.zeros((3, len(SHARES), 120), bool)
+    right[:, :-1] = place < half
+    right[:, -1] = place < everything
+    return compare_sizes(right, [20, 40, 80, 160], seed=0) | {"p_breeds": p_breeds}
 
 
-def test_comparison_holds_accuracies_gains_and_p_values():
-    found = made_up([0.5, 0.5, 0.5], [0.5, 0.75, 1.0])
-    assert found["val_photos"] == 120
-    assert [size["photos"] for size in found["sizes"]] == [20, 40, 80, 160]
-    assert [size["accuracy"] for size in found["sizes"]] == [0.5, 0.5, 0.5, 0.75]
-    assert found["gain"] == 0.25
-    assert found["p"] == 2e-4
-    assert {breed: row["gain"] for breed, row in found["breeds"].items()} == {"Akita": 0, "Borzoi": 0.25, "Corgi": 0.5}
-    assert found["breeds"]["Akita"]["p_holm"] == 1
-    assert found["breeds"]["Corgi"]["p_holm"] < found["breeds"]["Borzoi"]["p_holm"] < 0.05
-    assert {row["val_photos"] for row in found["breeds"].values()} == {40}
-
-
-def test_a_breed_without_a_photo_in_val_is_left_out():
-    right = np.ones((3, len(SHARES), 4), bool)
-    found = compare_sizes(right, np.array([0, 0, 2, 2]), BREEDS, [1, 2, 3, 4], seed=0)
-    assert list(found["breeds"]) == ["Akita", "Corgi"]
+def test_comparison_holds_accuracies_the_gain_and_its_p_value():
+    sizes = [
+        {"photos": photos, "accuracy": accuracy, "accuracy_sd": 0.0}
+        for photos, accuracy in ((20, 0.5), (40, 0.5), (80, 0.5), (160, 0.75))
+    ]
+    found = made_up(0.5, 0.75)
+    assert found == {"val_photos": 120, "sizes": sizes, "gain": 0.25, "p": 2e-4, "p_breeds": 1.0}
 
 
 @pytest.mark.parametrize(
-    ("half", "everything", "words"),
+    ("found", "words"),
     [
         (
-            [0.5, 0.5, 0.5],
-            [0.5, 0.75, 1.0],
+            made_up(0.5, 0.75, 0.004),
             "More photos would probably help: from half of the training photos to all of them (80 to 160), accuracy on "
-            "the 120 photos of val rose by 25.0 points, from 50.0 % to 75.0 % (p ≤ 0.0002). Most for Corgi: its recall "
-            "rose by 50.0 points (p = 0.0006).",
+            "the 120 photos of val rose by 25.0 points, from 50.0 % to 75.0 % (p ≤ 0.0002). If you add "
+            "photos, begin with Corgi: breeds differ in log loss by more than luck (p = 0.004).",
         ),
         (
-            [0.5, 0.5, 0.5],
-            [0.5, 0.55, 0.5],
+            made_up(0.5, 0.51, 0.3),
             "No difference that could be told: from half of the training photos to all of them (80 to 160), accuracy "
-            "on the 120 photos of val went from 50.0 % to 51.7 % (p = 0.5). Which breed gains most can't be told: the "
-            "largest rise of a recall is that of Borzoi, by 5.0 points on 40 photos, and may be luck (p = 1).",
+            "on the 120 photos of val went from 50.0 % to 51.7 % (p = 0.5). Which breed to begin with "
+            "can't be told: they differ in log loss no more than luck would have it (p = 0.3).",
         ),
         (
-            [1.0, 1.0, 1.0],
-            [0.75, 0.75, 0.75],
+            made_up(1.0, 0.75, 1e-9),
             "More photos like these would hardly help: from half of the training photos to all of them (80 to 160), "
-            "accuracy on the 120 photos of val fell by 25.0 points, from 100.0 % to 75.0 % (p ≤ 0.0002). No breed's "
-            "recall rose.",
+            "accuracy on the 120 photos of val fell by 25.0 points, from 100.0 % to 75.0 % (p ≤ 0.0002). If you "
+            "add photos, begin with Corgi: breeds differ in log loss by more than luck (p ≤ 0.0002).",
         ),
     ],
     ids=["more help", "nothing told", "more harm"],
 )
-def test_the_answer_says_what_was_found_and_no_more(half, everything, words):
-    assert in_words(made_up(half, everything), confidence_level=0.95) == words
+def test_the_answer_says_what_was_found_and_no_more(found, words):
+    assert in_words(found, "Corgi", confidence_level=0.95) == words
 
 
 def test_a_higher_confidence_level_takes_more_to_be_told():
-    found = made_up([0.5, 0.5, 0.5], [0.6, 0.6, 0.5])
-    assert in_words(found, 0.95).startswith("More photos would probably help")
-    assert in_words(found, 0.999).startswith("No difference that could be told")
+    found = made_up(0.5, 0.57, p_breeds=0.01)
+    assert in_words(found, "Corgi", 0.95).startswith("More photos would probably help")
+    assert "begin with Corgi" in in_words(found, "Corgi", 0.95)
+    assert in_words(found, "Corgi", 0.999).startswith("No difference that could be told")
+    assert "begin with Corgi" not in in_words(found, "Corgi", 0.999)
+
+
+# Of which breed
+
+
+def test_losses_are_those_of_probes_that_saw_neither_the_photo_nor_its_near_duplicates():
+    generator = np.random.default_rng(2)
+    noise = generator.normal(size=(45, 200)).astype(np.float32)  # says nothing of the labels
+    twins, drawn = np.repeat(noise, 2, axis=0), np.repeat(np.arange(45) % 3, 2)
+    apart = out_of_fold_losses(twins, drawn, np.arange(90), seed=1)
+    together = out_of_fold_losses(twins, drawn, np.repeat(np.arange(45), 2), seed=1)
+    assert apart.mean() < np.log(3) < together.mean(), "who knows nothing and says so loses the logarithm of 3"
+    again = out_of_fold_losses(twins, drawn, np.arange(90), seed=1)
+    assert np.array_equal(apart, again)
+    assert not np.array_equal(apart, out_of_fold_losses(twins, drawn, np.arange(90), seed=2))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_breed_of_two_photos_has_losses_too():
+    labels = np.repeat([0, 1, 2], [30, 30, 2])
+    features = np.random.default_rng(0).normal(size=(62, 8)) + 2 * np.eye(8)[labels]
+    losses = out_of_fold_losses(features.astype(np.float32), labels, np.arange(62), seed=1)
+    assert losses.shape == (62,)
+    assert losses[labels == 2].min() > losses[labels < 2].mean()
+
+
+def test_the_stage_lists_the_loss_on_each_photo_of_train_and_val():
+    train, val = photos_of("train", [8, 8, 6]), photos_of("val", [2, 3, 2])
+    table = data_size.tabulate_losses(train, val, seed=1)
+    assert table[["photo", "breed"]].to_numpy().tolist() == [
+        [photo, breed] for each in (train, val) for photo, breed in zip(each.photos, each.breeds, strict=True)
+    ]
+    assert table["log_loss"].between(0, 14).all()
+
+
+def losses_of(**losses: list[float]) -> pd.DataFrame:
+    rows = [(breed, loss) for breed, of_breed in losses.items() for loss in of_breed]
+    return pd.DataFrame(rows, columns=["breed", "log_loss"])
+
+
+def test_breeds_are_ranked_by_their_loss_and_by_how_few_photos_they_have():
+    ranked = rank_breeds(
+        losses_of(Akita=[0.5, 0.7], Borzoi=[1.0, 0.5, 1.5, 1.0], Corgi=[3.0, 1.0, 2.0], Dhole=[0.6] * 2)
+    )
+    assert list(ranked.columns) == ["breed", "photos", "log_loss", "standard_error", "loss_per_photo"]
+    assert ranked["breed"].tolist() == ["Corgi", "Akita", "Dhole", "Borzoi"]
+    assert ranked["photos"].tolist() == [3, 2, 2, 4]
+    assert ranked["log_loss"].to_numpy() == pytest.approx([2.0, 0.6, 0.6, 1.0])
+    assert ranked["standard_error"].to_numpy() == pytest.approx([3**-0.5, 0.1, 0.0, 6**-0.5 / 2])
+    assert ranked["loss_per_photo"].to_numpy() == pytest.approx([2 / 3, 0.3, 0.3, 0.25])
+
+
+def test_breeds_that_lose_alike_are_told_from_those_that_do_not():
+    generator = np.random.default_rng(0)
+    alike = generator.exponential(size=(3, 30))
+    assert p_of_breeds(losses_of(**dict(zip(BREEDS, alike.tolist(), strict=True)))) > 0.05
+    apart = alike * np.array([[1], [1], [5]])
+    assert p_of_breeds(losses_of(**dict(zip(BREEDS, apart.tolist(), strict=True)))) < 0.001
+    assert p_of_breeds(losses_of(Akita=[0.5, 0.5], Borzoi=[0.5, 0.5])) == 1
 
 
 def test_of_many_breeds_the_chart_shows_those_that_rise_most(tmp_path):

@@ -213,7 +213,7 @@ def write_answers(families: dict[str, tuple[str, ...]], unknown: int = 7, known:
             )
     paths.DATA_SIZE.mkdir()
     np.save(paths.DATA_SIZE / "right.npy", generator.random((2, 2, PHOTOS)) < 0.5)
-    write_csv(pd.DataFrame({"breed": actual}), paths.DATA_SIZE / "val.csv")
+    write_csv(pd.DataFrame({"breed": actual, "log_loss": generator.random(PHOTOS)}), paths.DATA_SIZE / "losses.csv")
     write_csv(pd.DataFrame({"repeat": [0, 0, 1, 1], "photos": [20, 40] * 2}), paths.PLOTS / "data_size.csv")
 
 
@@ -236,7 +236,8 @@ def test_each_model_is_in_all_that_the_stage_makes_however_many_backbones_there_
     assert found.keys() == models | others
     assert found["best_sha256"] == f"of {found['best']}"
     tables = {file.stem: pd.read_csv(file) for file in [*paths.PLOTS.glob("*.csv"), paths.COSTS / "evaluate.csv"]}
-    del tables["data_size"]
+    del tables["data_size"], tables["more_photos"]
+    assert sorted(read_csv(paths.PLOTS / "more_photos.csv")["breed"]) == BREEDS
     pairs, roc = tables.pop("comparisons"), tables.pop("familiarity_roc")
     assert roc["model"].unique().tolist() == ["scratch_plain", "scratch_augmented", *names], "the others have the same"
     assert {name: set(table["model"]) for name, table in tables.items()} == dict.fromkeys(tables, models)

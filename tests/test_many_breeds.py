@@ -170,7 +170,8 @@ def write_networks() -> None:
     right = generator.random((3, 4, len(breeds))) < np.array([[0.3], [0.4], [0.5], [0.6]])
     paths.DATA_SIZE.mkdir()
     np.save(paths.DATA_SIZE / "right.npy", right)
-    pd.DataFrame({"breed": breeds}).to_csv(paths.DATA_SIZE / "val.csv", index=False)
+    losses = pd.DataFrame({"breed": breeds * 2, "log_loss": generator.exponential(size=2 * len(breeds))})
+    losses.to_csv(paths.DATA_SIZE / "losses.csv", index=False)
     data_size.tabulate(right, photos, breeds).to_csv(paths.PLOTS / "data_size.csv", index=False)
 
 

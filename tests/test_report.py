@@ -102,6 +102,10 @@ ROW = {  # of a breed that was left out
 LEFT_OUT = LeftOut({"turned_away": 0.613, "turned_away_low": 0.33, "turned_away_high": 0.89}, [ROW])
 ALIKE = [{"breed": breed, "picture": "data:,"} for breed in ("Akita", "Akita", "<b>Bold</b>")]
 
+RANKED = pd.DataFrame({
+    "breed": ["<b>Bold</b>", "Other"], "photos": [10, 30], "log_loss": [0.9, 0.3], "standard_error": [0.25, 0.05],
+    "loss_per_photo": [0.09, 0.01],
+})  # fmt: skip
 NO_FIXES = {what: dict.fromkeys(("train", "val", "test"), 0) for what in ("kept", "moved", "dropped")}
 MENDED = {
     "photos": 20, "mended": 2, "accuracy": 0.9, "log_loss": 0.3, "accuracy_as_came": 0.8, "log_loss_as_came": 0.4,
@@ -138,6 +142,7 @@ def report_content(families=FAMILIES, best=BEST) -> dict:
         "breeds": classification_report(actual, probabilities.argmax(axis=1), breeds).to_dict("records"),
         "charts": dict.fromkeys(sections.CHARTS, "data:,"),
         "data_size_answer": "More <photos> would help.",
+        **sections.more_photos(RANKED),
         "matrices": dict.fromkeys(models, "data:,"),
         "many_breeds": False,
         "families_of_breeds": [],
@@ -229,6 +234,19 @@ def test_report_of_more_than_ten_breeds_tells_the_first_five_and_families_of_bre
     assert rows_below(page, "Families of breeds that it takes for each other")[1:] == [
         ["Akita, Dingo", "20", "70.0 %", "95.0 %", "5"]
     ]
+
+
+def test_report_shows_the_ten_breeds_to_begin_with_of_many_and_all_of_few(tmp_path, monkeypatch):
+    rows = rows_below(written(tmp_path, monkeypatch), "Which breed to begin with")
+    assert rows == [
+        ["breed", "photos of train and val", "log loss, nats", "log loss ÷ photos"],
+        ["&lt;b&gt;Bold&lt;/b&gt;", "10", "0.900 ± 0.250", "0.0900"],
+        ["Other", "30", "0.300 ± 0.050", "0.0100"],
+    ]
+    many = pd.concat([RANKED.assign(breed=f"breed {place}") for place in range(6)])
+    page = written(tmp_path, monkeypatch, **sections.more_photos(many))
+    assert len(rows_below(page, "The 10 breeds to begin with")) == 1 + 10
+    assert "plots/more_photos.csv has all 12." in page
 
 
 def test_report_says_what_each_model_costs_and_what_it_takes_to_try_a_backbone(tmp_path, monkeypatch):

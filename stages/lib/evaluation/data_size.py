@@ -1,11 +1,11 @@
-"""What more training photos are worth: half of them against all of them, tested and put into words."""
+"""What more training photos are worth: half of them against all of them, and of which breeds, tested and in words."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import permutation_test
-from statsmodels.stats.multitest import multipletests
+import pandas as pd
+from scipy.stats import kruskal, permutation_test
 
 from stages.lib.core.prose import render_line, templates
 
@@ -35,26 +35,18 @@ def p_of_gain(gains: np.ndarray, seed: int) -> float:
     return float(test.pvalue)
 
 
-def compare_sizes(
-    right: np.ndarray, labels: np.ndarray, breeds: list[str], photos: list[int], seed: int
-) -> dict[str, Any]:
-    """Accuracy at each number of photos, and what all gain over half of them, in accuracy and in each breed's recall.
-
-    A breed's gain is that of all breeds' photos together: what its own do alone is not measured.
+def compare_sizes(right: np.ndarray, photos: list[int], seed: int) -> dict[str, Any]:
+    """Accuracy at each number of photos, and what all gain over half of them.
 
     Args:
         right: bool (repeats, sizes, val photos): whether a probe is right about a photo; the last two sizes are half of
             the training photos and all.
-        labels: int (val photos,), places in ``breeds``.
-        breeds: their names.
         photos: how many photos were trained on, for each size.
         seed: of the test.
 
     Returns:
         ``val_photos``; ``sizes``, for each of them ``photos``, mean ``accuracy`` and its standard deviation
-        ``accuracy_sd`` over the repeats; ``gain`` (-1 to 1, higher is better) of all over half with its ``p``; and for
-        each breed in ``breeds`` its ``val_photos``, ``gain`` of recall, and ``p_holm``, corrected for the number of
-        breeds after Holm. Breeds without a photo in val are left out.
+        ``accuracy_sd`` over the repeats; ``gain`` (-1 to 1, higher is better) of all over half with its ``p``.
     """
     accuracy = right.mean(axis=2)
     sizes = [
@@ -62,36 +54,56 @@ def compare_sizes(
         for count, mean, spread in zip(photos, accuracy.mean(axis=0), accuracy.std(axis=0, ddof=1), strict=True)
     ]
     gains = right[:, -1].mean(axis=0) - right[:, -2].mean(axis=0)
-    of_breeds = {breed: gains[labels == label] for label, breed in enumerate(breeds) if (labels == label).any()}
-    corrected = multipletests([p_of_gain(each, seed) for each in of_breeds.values()], method="holm")[1]
     return {
-        "val_photos": len(labels),
+        "val_photos": right.shape[2],
         "sizes": sizes,
         "gain": round(float(gains.mean()), 6),
         "p": round(p_of_gain(gains, seed), 6),
-        "breeds": {
-            breed: {"val_photos": len(each), "gain": round(float(each.mean()), 6), "p_holm": round(float(p), 6)}
-            for (breed, each), p in zip(of_breeds.items(), corrected, strict=True)
-        },
     }
 
 
-def in_words(found: dict[str, Any], confidence_level: float) -> str:
+def rank_breeds(losses: pd.DataFrame) -> pd.DataFrame:
+    """The breeds, those first of which a photo more would most likely help most.
+
+    Where a breed's log loss falls with a power of its photos' number n (Hestness et al., arXiv:1712.00409), one photo
+    more takes off a share of the loss that goes as 1 / n. docs/results.md has what this ranking gains, and others.
+
+    Args:
+        losses: one row a photo of train and val: breed and log_loss (nats, out of fold).
+
+    Returns:
+        breed; photos, 2 or more; log_loss, the mean of theirs; standard_error of that mean; loss_per_photo, log_loss by
+        photos, which ranks, the highest first.
+    """
+    of_breeds = losses.groupby("breed")["log_loss"]
+    table = of_breeds.agg(photos="count", log_loss="mean", standard_error="sem").reset_index()
+    table["loss_per_photo"] = table["log_loss"] / table["photos"]
+    return table.sort_values(["loss_per_photo", "breed"], ascending=[False, True], kind="stable").reset_index(drop=True)
+
+
+def p_of_breeds(losses: pd.DataFrame) -> float:
+    """The p value of breeds that lose alike (Kruskal and Wallis, JASA 1952); 1 where all photos lose the same.
+
+    ``losses`` is as for `rank_breeds`.
+    """
+    if losses["log_loss"].nunique() == 1:
+        return 1.0
+    return float(kruskal(*(of_breed.to_numpy() for _, of_breed in losses.groupby("breed")["log_loss"])).pvalue)
+
+
+def in_words(found: dict[str, Any], first: str, confidence_level: float) -> str:
     """Say whether more photos would help, and of which breed.
 
-    ``found`` is what `compare_sizes` gives; what has a p value below 1 - ``confidence_level`` counts as told.
+    ``found`` is metrics/data_size.json, ``first`` the breed that `rank_breeds` has first; what has a p value below
+    1 - ``confidence_level`` counts as told.
     """
     half, everything = found["sizes"][-2:]
-    risen = {breed: row for breed, row in found["breeds"].items() if row["gain"] > 0}
-    told = {breed: row for breed, row in risen.items() if row["p_holm"] < 1 - confidence_level}
-    most = max(told or risen, key=lambda breed: risen[breed]["gain"], default=None)
     return render_line(
         ANSWER,
         half=half,
         all=everything,
-        **{name: found[name] for name in ("val_photos", "gain", "p")},
-        most=most,
-        breed=risen.get(most),
+        **{name: found[name] for name in ("val_photos", "gain", "p", "p_breeds")},
+        first=first,
         level=confidence_level,
         smallest_p=SMALLEST_P,
     )

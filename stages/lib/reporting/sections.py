@@ -162,6 +162,11 @@ def unknown(
     }
 
 
+def more_photos(table: pd.DataFrame) -> dict[str, Any]:
+    """The first of plots/more_photos.csv, and how many breeds it has."""
+    return {"more_photos": table.head(MANY_BREEDS).to_dict("records"), "ranked_breeds": len(table)}
+
+
 def suspicious_labels(table: pd.DataFrame, found: dict[str, Any]) -> dict[str, Any]:
     """The first of plots/suspicious_labels.csv; ``found`` is metrics/label_errors.json."""
     shown = table.head(SHOWN_LABELS)
