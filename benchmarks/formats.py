@@ -43,9 +43,8 @@ def measure(file: Path) -> Iterator[dict[str, object]]:
     network, known = classifier.network, np.array(classifier.breeds)
     pictures, breeds = find_pictures(paths.PREPARED / "test")
     train, _ = find_pictures(paths.PREPARED / "train")
-    calibration = np.stack(
-        [read_picture(each, network.input_shape[1]) for each in train[:: len(train) // CALIBRATED_ON]]
-    )
+    places = np.linspace(0, len(train) - 1, min(CALIBRATED_ON, len(train))).astype(int)
+    calibration = np.stack([read_picture(train[place], network.input_shape[1]) for place in places])
     as_onnx, (in_float32, in_float16) = to_onnx(network), to_tflite(network)
     converted: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
         "ONNX": (as_onnx, OnnxNetwork),

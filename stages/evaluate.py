@@ -6,7 +6,7 @@ Reads   data/predictions, data/data_size, plots/data_size.csv, plots/history;
 Makes   metrics/evaluate.json: all scores of each model, which is best, what to beware of;
         metrics/{val,test}/<model>.json: the few of them for `dvc metrics show`;
         metrics/mended_labels.json: of each model, scores on test by labels as they came and as mended;
-        metrics/data_size.json: what all training photos gain over half of them, whether breeds differ, with p values;
+        metrics/data_size.json: what all training photos gain over half of them, with a p value;
         plots/more_photos.csv: the breeds, those first of which more photos would help most;
         metrics/costs/evaluate.csv: parameters, size, seconds; the only file of this stage that differs from run to run;
         plots/predictions/<model>.csv, plots/{classification_report,comparisons,confusion,familiarity,familiarity_roc,
@@ -35,7 +35,7 @@ from stages.lib.datasets.predictions import Predictions, read_models, read_predi
 from stages.lib.evaluation.answer import answer_in_a_sentence, best_on_val
 from stages.lib.evaluation.caveats import describe_test, find_caveats, is_drawn
 from stages.lib.evaluation.comparisons import compare_models
-from stages.lib.evaluation.data_size import compare_sizes, p_of_breeds, rank_breeds
+from stages.lib.evaluation.data_size import compare_sizes, rank_breeds
 from stages.lib.evaluation.judging import Judged, judge
 from stages.lib.evaluation.mended_labels import labels_as_came, score_both
 from stages.lib.evaluation.notice import tell_notice
@@ -73,8 +73,7 @@ def judge_data_size(seed: int) -> None:
     right = np.load(paths.DATA_SIZE / "right.npy", allow_pickle=False)
     photos = read_csv(paths.PLOTS / "data_size.csv").query("repeat == 0")["photos"].tolist()
     losses = read_csv(paths.DATA_SIZE / "losses.csv")
-    found = compare_sizes(right, photos, seed) | {"p_breeds": round(p_of_breeds(losses), 6)}
-    write_json(paths.METRICS / "data_size.json", found)
+    write_json(paths.METRICS / "data_size.json", compare_sizes(right, photos, seed))
     write_csv(rank_breeds(losses), paths.PLOTS / "more_photos.csv")
 
 

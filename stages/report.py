@@ -58,7 +58,7 @@ def main() -> None:
         **sections.results(scores, comparisons, report, best),
         **sections.photos(predictions[best]),
         **sections.unknown(scores, familiarity, best, params, subject),
-        "data_size_answer": in_words(data_size, more_photos["breed"].iloc[0], level),
+        "data_size_answer": in_words(data_size, more_photos, level),
         **sections.more_photos(more_photos),
         **sections.suspicious_labels(read_csv(paths.PLOTS / "suspicious_labels.csv"), label_errors),
         "label_fixes": prepared["label_fixes"],

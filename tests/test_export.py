@@ -125,15 +125,15 @@ def photos():
     return np.random.default_rng(0).integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
 
 
-@pytest.fixture(scope="module")
-def with_int8(tmp_path_factory, draw_photo, run_stage):
-    """A folder in which the stages ran with `export.int8`."""
-    folder = make_folder(tmp_path_factory.mktemp("int8"), draw_photo, untrained())
+@pytest.fixture(scope="module", params=[1, 2])
+def with_int8(request, tmp_path_factory, draw_photo, run_stage):
+    """A folder in which the stages ran with `export.int8`, and over how many views of a photo its models average."""
+    folder = make_folder(tmp_path_factory.mktemp("int8"), draw_photo, untrained(), request.param)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["export"]["int8"] = True
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     assert [run_stage(stage.main, folder) for stage in (convert, export)] == [0, 0]
-    return folder
+    return folder, request.param
 
 
 @each_format
@@ -262,30 +262,33 @@ def test_the_stages_measure_parity_size_and_time_of_each_format(made):
 
 @pytest.mark.parametrize("count", [1, 12])
 def test_in_8_bits_photos_go_in_as_bytes_and_the_answers_are_nearly_those_of_keras(with_int8, count):
-    test = with_int8 / "data/prepared/test"
+    folder, views = with_int8
+    test = folder / "data/prepared/test"
     drawn = [Image.open(file) for file in sorted(test.rglob("*.png"))][:count]
     photos = np.stack([np.asarray(shrink(photo.convert("RGB"), SIDE)) for photo in drawn])
-    found = exported.load_exported(with_int8 / "models/exported" / INT8)
-    expected = familiar(untrained()).predict_on_batch(photos)
+    found = exported.load_exported(folder / "models/exported" / INT8)
+    expected = average_views(familiar(untrained()), views).predict_on_batch(photos)
     assert_close(found.classifier.network.predict_on_batch(photos), expected, 0.05)
-    network = Interpreter(str(with_int8 / "models/exported" / INT8))
+    network = Interpreter(str(folder / "models/exported" / INT8))
     assert [each["dtype"] for each in network.get_input_details()] == [np.uint8]
     operations = {each["op_name"] for each in network._get_ops_details()}
     convolved = [tensor["dtype"] for tensor in network.get_tensor_details() if "convolution" in tensor["name"].lower()]
     assert "CONV_2D" in operations
+    assert convolved
     assert np.float32 not in convolved
     assert found.about.description.startswith("photo: uint8 (n, 32, 32, 3)")
 
 
 def test_in_8_bits_it_is_told_how_often_it_answers_as_keras_does(with_int8):
-    found = json.loads((with_int8 / "metrics/export.json").read_text())
+    folder, _ = with_int8
+    found = json.loads((folder / "metrics/export.json").read_text())
     assert list(found) == ["model", "views", "parity_photos", *FILES, "tflite_int8"]
     share = found["tflite_int8"]["equal_answers"]
     assert 0 < found["tflite_int8"]["largest_difference"] < 0.05
-    card = (with_int8 / "models/exported/README.md").read_text()
+    card = (folder / "models/exported/README.md").read_text()
     assert f"Only `best-int8.tflite` may: it gives the same to {percent(share)} of them." in card
     assert "| `best-int8.tflite` |" in card
-    sizes = {file: (with_int8 / "models/exported" / file).stat().st_size for file in (INT8, FILES["tflite"])}
+    sizes = {file: (folder / "models/exported" / file).stat().st_size for file in (INT8, FILES["tflite"])}
     assert sizes[INT8] < 0.35 * sizes[FILES["tflite"]]
 
 

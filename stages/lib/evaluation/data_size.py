@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kruskal, permutation_test
+from scipy.stats import permutation_test
 
 from stages.lib.core.prose import render_line, templates
 
 RESAMPLES = 9999  # of signs, in the test
 TOGETHER = 200  # resamples that are held in memory
 SMALLEST_P = 2 / (1 + RESAMPLES)  # that the two-sided test can give where it draws
+UNEVEN = 2  # times as many photos of one breed as of another, from which on it matters of which there are more
 ANSWER = templates(Path(__file__).parent / "templates", autoescape=False).get_template("data_size.jinja")
 
 
@@ -81,29 +82,20 @@ def rank_breeds(losses: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["loss_per_photo", "breed"], ascending=[False, True], kind="stable").reset_index(drop=True)
 
 
-def p_of_breeds(losses: pd.DataFrame) -> float:
-    """The p value of breeds that lose alike (Kruskal and Wallis, JASA 1952); 1 where all photos lose the same.
+def in_words(found: dict[str, Any], ranked: pd.DataFrame, confidence_level: float) -> str:
+    """Say whether more photos would help, and of which breed to begin with.
 
-    ``losses`` is as for `rank_breeds`.
-    """
-    if losses["log_loss"].nunique() == 1:
-        return 1.0
-    return float(kruskal(*(of_breed.to_numpy() for _, of_breed in losses.groupby("breed")["log_loss"])).pvalue)
-
-
-def in_words(found: dict[str, Any], first: str, confidence_level: float) -> str:
-    """Say whether more photos would help, and of which breed.
-
-    ``found`` is metrics/data_size.json, ``first`` the breed that `rank_breeds` has first; what has a p value below
-    1 - ``confidence_level`` counts as told.
+    ``found`` is metrics/data_size.json, ``ranked`` what `rank_breeds` gives; what has a p value below 1 -
+    ``confidence_level`` counts as told.
     """
     half, everything = found["sizes"][-2:]
     return render_line(
         ANSWER,
         half=half,
         all=everything,
-        **{name: found[name] for name in ("val_photos", "gain", "p", "p_breeds")},
-        first=first,
+        **{name: found[name] for name in ("val_photos", "gain", "p")},
+        first=ranked["breed"].iloc[0],
+        even=ranked["photos"].max() < UNEVEN * ranked["photos"].min(),
         level=confidence_level,
         smallest_p=SMALLEST_P,
     )

@@ -1,5 +1,7 @@
 """A logistic regression on a frozen network's features."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -28,12 +30,19 @@ def out_of_fold(
         features: (n, channels), a frozen network's, as trained ones have seen the labels.
         labels: int (n,) in [0, classes). A class that is in one fold alone gets 0 there.
         groups: (n,), equal for near duplicates, which are kept in one fold.
-        folds: 2 or more, and no more than each class has photos.
+        folds: 2 or more, and no more than the largest class has photos.
         seed: of the folds.
     """
     probabilities = np.zeros((len(labels), labels.max() + 1), features.dtype)
     splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for others, asked in splits.split(features, labels, groups):
-        fitted = clone(probe).fit(features[others], labels[others])
-        probabilities[np.ix_(asked, fitted.classes_)] = fitted.predict_proba(features[asked])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class in y has only", UserWarning)
+        parts = list(splits.split(features, labels, groups))
+    for others, asked in parts:
+        known = np.unique(labels[others])
+        if len(known) == 1:  # a probe tells two apart or more
+            probabilities[asked, known] = 1
+        elif len(asked):
+            fitted = clone(probe).fit(features[others], labels[others])
+            probabilities[np.ix_(asked, known)] = fitted.predict_proba(features[asked])
     return probabilities

@@ -73,6 +73,7 @@ function receive({ data }) {
     about = data.about;
     find("#model").append(showModel(about));
     find("#model").hidden = false;
+    find("#kept").hidden = !kept;
     tell(say("loaded"));
     askAbout(waiting);
     waiting = [];
@@ -107,7 +108,7 @@ camera.addEventListener("click", () =>
   openCamera((file) => take([file])).catch((error) => tell(say("noCamera", error.message))),
 );
 
-find("#kept").hidden = !(await keepFiles());
+const kept = await keepFiles();
 worker = new Worker("answer.js", { type: "module" });
 worker.onmessage = receive;
 worker.onerror = (error) => tell(say("failed", error.message ?? "answer.js"));
