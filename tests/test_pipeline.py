@@ -396,6 +396,8 @@ def recorded(request, first_run, stages):
 
 def not_needed(repository: Repository, stage: Stage) -> set[str]:
     """What of a stage's deps it reads in some runs, and not in this one: of which photos pass for known is luck."""
+    if stage.record == "convert":
+        return {"data/prepared/train"}  # for `export.int8`
     evaluation = repository.json("metrics/evaluate.json")
     table = pd.read_csv(repository.root / "plots/familiarity.csv")
     mistaken = table[(table["model"] == evaluation["best"]) & (table["unknown"] == (table["split"] == "test"))]
