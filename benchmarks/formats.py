@@ -6,35 +6,24 @@ Needs   data/prepared: train, on which 8 bits are calibrated, and test, about wh
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pandas as pd
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from stages.lib.core import paths
 from stages.lib.core.classifier import PROBABILITIES
-from stages.lib.datasets.pictures import find_pictures, read_picture
+from stages.lib.datasets.pictures import find_pictures
 from stages.lib.exporting.conversion import to_int8_tflite, to_onnx, to_tflite
 from stages.lib.exporting.onnx_files import OnnxNetwork
 from stages.lib.exporting.parity import compare
+from stages.lib.exporting.sampling import calibration_pictures
 from stages.lib.exporting.tflite_files import TfliteNetwork
 from stages.lib.inference.costs import milliseconds_a_photo
 from stages.lib.inference.predictions import predict_pictures
 from stages.lib.networks.model_files import load_classifier
-
-CALIBRATED_ON = 100  # training photos, evenly spaced, as in stages.convert
-
-
-def to_dynamic_onnx(network: bytes) -> bytes:
-    """An ONNX network with weights in 8 bits, and sums in 8 bits by scales found as it runs."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "quantised.onnx")
-        quantize_dynamic(onnx.load_model_from_string(network), file, weight_type=QuantType.QUInt8)
-        return file.read_bytes()
+from stages.lib.web.quantised import quantise
 
 
 def measure(file: Path) -> Iterator[dict[str, object]]:
@@ -42,13 +31,11 @@ def measure(file: Path) -> Iterator[dict[str, object]]:
     classifier = load_classifier(file)
     network, known = classifier.network, np.array(classifier.breeds)
     pictures, breeds = find_pictures(paths.PREPARED / "test")
-    train, _ = find_pictures(paths.PREPARED / "train")
-    places = np.linspace(0, len(train) - 1, min(CALIBRATED_ON, len(train))).astype(int)
-    calibration = np.stack([read_picture(train[place], network.input_shape[1]) for place in places])
+    calibration = calibration_pictures(paths.PREPARED / "train", network.input_shape[1])
     as_onnx, (in_float32, in_float16) = to_onnx(network), to_tflite(network)
     converted: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
         "ONNX": (as_onnx, OnnxNetwork),
-        "ONNX, dynamic 8 bits": (to_dynamic_onnx(as_onnx), OnnxNetwork),
+        "ONNX, dynamic 8 bits": (quantise(as_onnx), OnnxNetwork),
         "TensorFlow Lite": (in_float32, TfliteNetwork),
         "TensorFlow Lite, float16": (in_float16, TfliteNetwork),
         "TensorFlow Lite, int8": (to_int8_tflite(network, calibration), TfliteNetwork),
@@ -67,7 +54,7 @@ def measure(file: Path) -> Iterator[dict[str, object]]:
             "equal answers": parity.equal_answers,
             "largest difference": parity.largest_difference,
             "of familiarity": parity.largest_difference_of_familiarity,
-            "ms a photo": milliseconds_a_photo(runtime)["milliseconds_batch_1"],
+            "ms a photo": milliseconds_a_photo(runtime, [1])["milliseconds_batch_1"],
         }
 
 

@@ -10,7 +10,6 @@ to reach 95 % of the accuracy with all of them, and stay there: on val, which co
 which is opened for chance and for the one that was `KEPT`. --chart draws the curves on val.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from matplotlib.figure import Figure
 from sklearn.cluster import kmeans_plusplus
 from tqdm import tqdm
 
-from benchmarks.labelled_features import Photos, read
+from benchmarks.labelled_features import Photos, options, read
 from stages.lib.core.params import load_params
 from stages.lib.familiarity.scores import normalise
 from stages.lib.probes.active_learning import choose_to_label, margins
@@ -108,11 +107,8 @@ def draw(table: pd.DataFrame) -> Figure:
 
 def main() -> None:
     """Print what each strategy needs."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.label_next", description=__doc__.splitlines()[0])
-    parser.add_argument("photos", type=Path, help="folder with one sub-folder a breed")
-    parser.add_argument("--breeds", type=int, help="how many of them, drawn once; all if not given")
+    parser = options("label_next", __doc__)
     parser.add_argument("--batch", type=int, help="labels a round")
-    parser.add_argument("--features", type=Path, help="folder to keep the network's features in")
     parser.add_argument("--chart", type=Path, help="file to draw the curves to")
     arguments = parser.parse_args()
     params = load_params()

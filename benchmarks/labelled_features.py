@@ -1,5 +1,6 @@
 """Pooled features of a folder of photos with their breeds, near duplicates and splits, kept in a file once made."""
 
+import argparse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,15 @@ class Photos(NamedTuple):
         """ "train", "val" or "test" of each photo, as `prepare` has it."""
         named = [self.breeds[label] for label in self.labels]
         return np.array(assign_splits(named, self.groups, self.files, params.split.test, params.split.val, seed))
+
+
+def options(benchmark: str, text: str) -> argparse.ArgumentParser:
+    """What `read` needs to be told on the command line of a benchmark that ``text`` describes."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{benchmark}", description=text.splitlines()[0])
+    parser.add_argument("photos", type=Path, help="folder with one sub-folder a breed")
+    parser.add_argument("--breeds", type=int, help="how many of them, drawn once; all if not given")
+    parser.add_argument("--features", type=Path, help="folder to keep the network's features in")
+    return parser
 
 
 def choose_breeds(breeds: list[str], count: int | None) -> list[str]:

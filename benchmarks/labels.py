@@ -9,9 +9,7 @@ float32, are kept in --features. Several threads make such small fits ten times 
 output. What mending is worth, `benchmarks.mended_labels` tells.
 """
 
-import argparse
 import itertools
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from benchmarks.labelled_features import Photos, read
+from benchmarks.labelled_features import Photos, options, read
 from stages.lib.core.params import load_params
 from stages.lib.familiarity.scores import breed_means
 from stages.lib.probes.label_errors import FOLDS
@@ -123,11 +121,7 @@ def draws(photos: Photos) -> list[tuple[tuple[str, float, int], Draw]]:
 
 def main() -> None:
     """Print what is found, of all draws and by their kind."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.labels", description=__doc__.splitlines()[0])
-    parser.add_argument("photos", type=Path, help="folder with one sub-folder a breed")
-    parser.add_argument("--breeds", type=int, help="how many of them, drawn once; all if not given")
-    parser.add_argument("--features", type=Path, help="folder to keep the network's features in")
-    arguments = parser.parse_args()
+    arguments = options("labels", __doc__).parse_args()
     params = load_params()
     photos = read(arguments.photos, arguments.breeds, params.data.duplicate_distance, arguments.features)
     print(f"{len(photos.labels)} photos of {len(photos.breeds)} breeds: {', '.join(photos.breeds)}")

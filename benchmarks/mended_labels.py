@@ -8,14 +8,11 @@ train. Mended is what `label_errors` lists, once: moved to its suggestion blindl
 makes no mistake. Test is as it came; its accuracies choose nothing. 57 heads, 5 minutes of the processor.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmarks.labelled_features import read
+from benchmarks.labelled_features import options, read
 from benchmarks.labels import Draw, draws
 from stages.lib.core.params import Training, load_params
 from stages.lib.evaluation.comparisons import only_one_right
@@ -69,11 +66,7 @@ def gains(scored: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Print each draw's accuracies as soon as they are there, then the tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mended_labels", description=__doc__.splitlines()[0])
-    parser.add_argument("photos", type=Path, help="folder with one sub-folder a breed")
-    parser.add_argument("--breeds", type=int, help="how many of them, drawn once; all if not given")
-    parser.add_argument("--features", type=Path, help="folder to keep the network's features in")
-    arguments = parser.parse_args()
+    arguments = options("mended_labels", __doc__).parse_args()
     params = load_params()
     photos = read(arguments.photos, arguments.breeds, params.data.duplicate_distance, arguments.features)
     set_precision(params.precision)  # after the features, which are in float32

@@ -8,8 +8,6 @@ Makes   data/converted: the networks, what they and Keras say of the photos, abo
 Alone   python -m stages.convert
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from stages.lib.core import paths
@@ -18,25 +16,16 @@ from stages.lib.core.evaluated import find_best, read_evaluation
 from stages.lib.core.hashes import hash_file
 from stages.lib.core.outputs import whole_folder, write_json
 from stages.lib.core.params import load_params
-from stages.lib.datasets.pictures import find_pictures, name_photos, read_picture
+from stages.lib.datasets.pictures import find_pictures, name_photos
 from stages.lib.exporting.conversion import to_int8_tflite, to_onnx, to_tflite
 from stages.lib.exporting.exported import FORMATS, RUNTIMES
+from stages.lib.exporting.sampling import calibration_pictures, spread
 from stages.lib.inference.costs import milliseconds_a_photo
 from stages.lib.inference.predictions import predict_pictures
 from stages.lib.networks.graphs import average_views
 from stages.lib.networks.model_files import load_classifier
 
 TRAIN, TEST = paths.PREPARED / "train", paths.PREPARED / "test"
-CALIBRATED_ON = 100  # training photos
-
-
-def spread(pictures: list[Path], count: int) -> list[Path]:
-    """At most ``count`` of ``pictures``, which are in the order of their breeds, evenly spaced: of each its share.
-
-    Systematic sampling, see Cochran, Sampling techniques (1977), section 8.1.
-    """
-    step = max(1, len(pictures) / count)
-    return [pictures[int(place)] for place in np.arange(step / 2, len(pictures), step)]
 
 
 def main() -> None:
@@ -51,10 +40,7 @@ def main() -> None:
     in_float32, in_float16 = to_tflite(network)
     converted = {"onnx": to_onnx(network), "tflite": in_float32, "tflite_float16": in_float16}
     if settings.int8:
-        examples = spread(find_pictures(TRAIN)[0], CALIBRATED_ON)
-        converted["tflite_int8"] = to_int8_tflite(
-            network, np.stack([read_picture(file, classifier.image_size) for file in examples])
-        )
+        converted["tflite_int8"] = to_int8_tflite(network, calibration_pictures(TRAIN, classifier.image_size))
     costs = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **milliseconds_a_photo(network, [1])}}
     with whole_folder(paths.CONVERTED) as folder:
         np.savez(folder / "keras.npz", **predict_pictures(network, pictures, "keras"))

@@ -73,10 +73,8 @@ def main() -> None:
     tested = {"model": about.model, "views": about.views, "parity_photos": len(photos)}
     write_json(paths.METRICS / "export.json", {**tested, **found})
     alike = [each.file for name, each in formats.items() if name != "tflite_int8"]
-    told = (
-        "" if in_8_bits is None else f", {formats['tflite_int8'].file} of {percent(in_8_bits)} of {len(photos)} photos"
-    )
-    print(f"export: {', '.join(alike)} answer as {about.model} does{told}")
+    told = "" if in_8_bits is None else f", {formats['tflite_int8'].file} to {percent(in_8_bits)} of them"
+    print(f"export: {', '.join(alike)} answer as {about.model} does to {len(photos)} test photos{told}")
 
 
 if __name__ == "__main__":

@@ -375,7 +375,7 @@ def test_report_folds_what_is_long_and_shows_the_best_models_pairs(results, page
     assert "Confusion matrices" not in page
     outside = re.sub(r"(?s)<details>.*?</details>", "", page)
     text = re.sub(r"(?s)<style>.*?</style>|<[^>]*>", "", outside)
-    assert len(text) < 21_000
+    assert len(text) < 20_000
 
 
 @pytest.mark.slow

@@ -40,13 +40,13 @@ def _without_its_advice() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def quantise(content: bytes, about: About) -> bytes:
-    """An exported .onnx file with its weights in 8 bits, and sums in 8 bits by scales found as it runs."""
+def quantise(network: bytes) -> bytes:
+    """An ONNX network with its weights in 8 bits, and sums in 8 bits by scales found as it runs."""
     with tempfile.TemporaryDirectory() as folder, _without_its_advice():
         file = Path(folder, "quantised.onnx")
         # unsigned, as onnxruntime's convolutions are slower still with signed weights, and no nearer
-        quantize_dynamic(onnx.load_model_from_string(content), file, weight_type=QuantType.QUInt8)
-        return label_onnx(file.read_bytes(), about)
+        quantize_dynamic(onnx.load_model_from_string(network), file, weight_type=QuantType.QUInt8)
+        return file.read_bytes()
 
 
 def _ask(content: bytes, pictures: list[Path], side: int) -> dict[str, np.ndarray]:
@@ -69,7 +69,7 @@ def choose(content: bytes, about: About, side: int, pictures: list[Path]) -> Cho
         why = "without prepared val photos there is no telling whether 8 bits would do"
         return Choice(content, False, f"float32: {why}")
     pictures = pictures[:: math.ceil(len(pictures) / ASKED)]
-    quantised = quantise(content, about)
+    quantised = label_onnx(quantise(content), about)
     expected, found = (_ask(each, pictures, side) for each in (content, quantised))
     parity = compare(expected, found, about.threshold, about.familiarity_threshold, tie=0)
     told = (
