@@ -368,6 +368,7 @@ def test_report_folds_what_is_long_and_shows_the_best_models_pairs(results, page
         ("", "All 120 breeds, each left out in turn"),
         ("", "Precision, recall and F1 of all 120 breeds"),
         *((" open" if model == best else "", model) for model in MODELS),
+        ("", "The 10 breeds to begin with"),
     ]
     assert page.count("<details") == page.count("</details>")
     table = page[page.index("<details") : page.index("</details>")]
