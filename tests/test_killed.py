@@ -24,6 +24,11 @@ pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("KILLS", "2"))
 AFTER_THE_STAGE = 1.2  # a moment may lie this far beyond a stage's seconds: where DVC saves its outputs
 RUNNING = "Running stage '"
+# files that DVC writes in place, and what it says next time of half of one
+HALF_WRITTEN = {
+    "dvc.lock": r"'\./dvc\.lock' (is invalid|validation failed)",
+    ".dvc/tmp/rwlock": r"Unable to read RWLock-file '\.dvc/tmp/rwlock'",
+}
 TELL_SECONDS = ["metrics/costs", "plots/costs.png", "plots/report.html"]
 
 
@@ -106,15 +111,18 @@ def params_with_many_looks() -> dict:
     return params
 
 
-def remove_half_a_lock_file(repository: Repository) -> None:
-    """What docs/experiments.md tells to do where DVC was killed while it wrote dvc.lock."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "prepare"],
-        cwd=repository.root, env=repository.environment, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    if done.returncode != 0:
-        assert re.match(r"'\./dvc\.lock' (is invalid|validation failed)", done.stderr), done.stderr
-        (repository.root / "dvc.lock").unlink()
+def remove_what_is_half_written(repository: Repository) -> None:
+    """What docs/experiments.md tells to do where DVC was killed while it wrote one of its own files."""
+    while True:
+        status = subprocess.run(
+            [sys.executable, "-m", "dvc", "status", "prepare"],
+            cwd=repository.root, env=repository.environment, capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+        if status.returncode == 0:
+            return
+        half = [file for file, told in HALF_WRITTEN.items() if re.search(told, status.stderr)]
+        assert half, status.stderr
+        (repository.root / half[0]).unlink()
 
 
 def results(root: Path) -> dict[str, bytes]:
@@ -151,7 +159,7 @@ def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_bytes(undi
         repository = new_repository(root, params_with_many_looks())
         chosen = sorted(generator.sample(STAGES, min(KILLS - len(kills), len(STAGES))), key=STAGES.index)
         for stage in chosen:
-            remove_half_a_lock_file(repository)
+            remove_what_is_half_written(repository)
             with Run(repository) as run:
                 # a kill that came late may have let the stage pass that this one was meant for
                 reached = run.wait_for(STAGES[STAGES.index(stage) :])
@@ -162,7 +170,7 @@ def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_bytes(undi
                 if run.kill():
                     kills.append(f"{reached} at {share:.0%}")
             gone_on += sum(line.startswith("going on from") for line in run.lines)
-        remove_half_a_lock_file(repository)
+        remove_what_is_half_written(repository)
         with Run(repository) as last:
             assert last.finish() == 0, "".join(last.lines)
         gone_on += sum(line.startswith("going on from") for line in last.lines)
@@ -173,6 +181,17 @@ def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_bytes(undi
         assert list(root.glob(".checkpoints/*")) == []
         assert stages_run(repository.dvc("repro").stdout) == set()
         print(f"\n{len(kills)} kills survived, {gone_on} trainings went on: {', '.join(kills)}", flush=True)
+
+
+@pytest.mark.parametrize("file", HALF_WRITTEN)
+def test_half_of_a_file_of_dvc_is_told_and_removed(file, tmp_path):
+    repository = new_repository(tmp_path, tiny_params())
+    repository.dvc("repro", "prepare")
+    half = repository.root / file
+    half.write_text(half.read_text()[:1])
+    repository.dvc("status", "prepare", fails=True)
+    remove_what_is_half_written(repository)
+    assert stages_run(repository.dvc("repro", "prepare").stdout) == set()
 
 
 def test_ctrl_c_says_what_is_kept_and_the_next_run_goes_on_from_there(tmp_path):
