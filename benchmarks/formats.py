@@ -54,7 +54,7 @@ def measure(file: Path) -> Iterator[dict[str, object]]:
             "equal answers": parity.equal_answers,
             "largest difference": parity.largest_difference,
             "of familiarity": parity.largest_difference_of_familiarity,
-            "ms a photo": milliseconds_a_photo(runtime, [1])["milliseconds_batch_1"],
+            "ms a photo": milliseconds_a_photo(runtime),
         }
 
 

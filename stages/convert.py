@@ -20,12 +20,17 @@ from stages.lib.datasets.pictures import find_pictures, name_photos
 from stages.lib.exporting.conversion import to_int8_tflite, to_onnx, to_tflite
 from stages.lib.exporting.exported import FORMATS, RUNTIMES
 from stages.lib.exporting.sampling import calibration_pictures, spread
-from stages.lib.inference.costs import milliseconds_a_photo
+from stages.lib.inference.costs import Asked, milliseconds_a_photo
 from stages.lib.inference.predictions import predict_pictures
 from stages.lib.networks.graphs import average_views
 from stages.lib.networks.model_files import load_classifier
 
 TRAIN, TEST = paths.PREPARED / "train", paths.PREPARED / "test"
+
+
+def cost_of(asked: Asked, size: int) -> dict[str, float]:
+    """Of a network, whose file has ``size`` bytes: its ``megabytes`` (1,000,000 bytes) and milliseconds a photo."""
+    return {"megabytes": round(size / 1e6, 1), "milliseconds_batch_1": milliseconds_a_photo(asked)}
 
 
 def main() -> None:
@@ -41,7 +46,7 @@ def main() -> None:
     converted = {"onnx": to_onnx(network), "tflite": in_float32, "tflite_float16": in_float16}
     if settings.int8:
         converted["tflite_int8"] = to_int8_tflite(network, calibration_pictures(TRAIN, classifier.image_size))
-    costs = {"keras": {"megabytes": round(source.stat().st_size / 1e6, 1), **milliseconds_a_photo(network, [1])}}
+    costs = {"keras": cost_of(network, source.stat().st_size)}
     with whole_folder(paths.CONVERTED) as folder:
         np.savez(folder / "keras.npz", **predict_pictures(network, pictures, "keras"))
         for name, content in converted.items():
@@ -49,7 +54,7 @@ def main() -> None:
             file.write_bytes(content)
             asked = RUNTIMES[file.suffix](content)
             np.savez(folder / f"{name}.npz", **predict_pictures(asked, pictures, name))
-            costs[name] = {"megabytes": round(len(content) / 1e6, 1), **milliseconds_a_photo(asked, [1])}
+            costs[name] = cost_of(asked, len(content))
         about = {"model": best, "keras_sha256": hash_file(source), "views": views}
         about |= {name: value for name, value in classifier._asdict().items() if name != "network"}
         about |= {"side": classifier.image_size, "photos": name_photos(pictures, TEST), "formats": list(converted)}

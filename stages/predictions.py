@@ -82,9 +82,12 @@ def main() -> None:
             write_nearest(folder, nearest)
         write_models(folder, {model: describe(each, files[model]) for model, each in classifiers.items()})
     timed = time_networks(networks, views)
-    write_json(paths.PREDICTION_COSTS / f"{family}.json", timed)
-    milliseconds = ", ".join(f"{model} {each['milliseconds_batch_1']:.0f} ms a photo" for model, each in timed.items())
-    print(f"predictions of {family}: {milliseconds}")
+    write_json(
+        paths.PREDICTION_COSTS / f"{family}.json",
+        {model: {"milliseconds_batch_1": milliseconds} for model, milliseconds in timed.items()},
+    )
+    told = ", ".join(f"{model} {milliseconds:.0f} ms a photo" for model, milliseconds in timed.items())
+    print(f"predictions of {family}: {told}")
 
 
 if __name__ == "__main__":

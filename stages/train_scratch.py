@@ -4,7 +4,7 @@ Reads   data/prepared/{train,val}, data/augmented/<variant>
 Makes   of the model scratch_<variant> models/<model>.keras (photo in, probabilities and familiarity out),
         plots/history/<model>.csv, metrics/<model>.json, metrics/costs/training/<model>.json
 Alone   python -m stages.train_scratch plain, or augmented
-Cost    50 s for 600 steps of 32 at 128 px on 2 cores, in bfloat16
+Cost    32 s for 600 steps of 32 at 128 px on 2 cores, in bfloat16
 """
 
 import keras

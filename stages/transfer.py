@@ -4,7 +4,7 @@ Reads   data/features/<backbone>/<variant>, data/features/<backbone>/backbone.ke
 Makes   of the model <backbone>_transfer_<variant> models/<model>.keras (backbone and head; photo in, probabilities and
         familiarity out), plots/history/<model>.csv, metrics/<model>.json, metrics/costs/training/<model>.json
 Alone   python -m stages.transfer VGG16 plain, or another of `backbones`, or augmented
-Cost    9 to 14 s on 2 cores
+Cost    8 to 10 s on 2 cores
 """
 
 from stages.lib.core import paths

@@ -1,5 +1,7 @@
 """What is timed, and what is not; how long it takes decides nothing."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -13,20 +15,17 @@ from stages.lib.networks.graphs import average_views
 
 def test_networks_of_one_architecture_are_timed_once_and_others_for_themselves(monkeypatch):
     timed = []
-    monkeypatch.setattr(costs, "milliseconds_a_photo", lambda network: timed.append(network) or {1: len(timed)})
+    monkeypatch.setattr(costs, "milliseconds_a_photo", lambda network: timed.append(network) or float(len(timed)))
     made = scratch_network(32, 3, 0.1), scratch_network(32, 3, 0.5), scratch_network(32, 4, 0.1)
     first, second, other = (familiar(network) for network in made)
-    assert costs.time_networks({"first": first, "second": second, "other": other}, views=1) == {
-        "first": {1: 1},
-        "second": {1: 1},
-        "other": {1: 2},
-    }
+    found = costs.time_networks({"first": first, "second": second, "other": other}, views=1)
+    assert found == {"first": 1, "second": 1, "other": 2}
     assert timed == [first, other]
 
 
 def test_networks_are_timed_with_the_views_that_they_are_asked_about(monkeypatch):
     timed = []
-    monkeypatch.setattr(costs, "milliseconds_a_photo", lambda network: timed.append(network) or {1: 1})
+    monkeypatch.setattr(costs, "milliseconds_a_photo", lambda network: timed.append(network) or 1.0)
     network = familiar(scratch_network(32, 3, 0.1))
     costs.time_networks({"network": network}, views=2)
     photo = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
@@ -35,10 +34,11 @@ def test_networks_are_timed_with_the_views_that_they_are_asked_about(monkeypatch
     assert_close(averaged.predict_on_batch(photo), expected, 0)
 
 
-def test_milliseconds_are_told_for_each_batch_size():
-    found = costs.milliseconds_a_photo(familiar(scratch_network(32, 3, 0.1)))
-    assert list(found) == ["milliseconds_batch_1", "milliseconds_batch_32"]
-    assert min(found.values()) > 0
+def test_a_network_is_asked_about_one_photo_to_warm_up_and_then_as_often_as_it_is_timed():
+    asked = []
+    network = SimpleNamespace(input_shape=(None, 32, 32, 3), predict_on_batch=lambda photos: asked.append(photos.shape))
+    assert costs.milliseconds_a_photo(network) >= 0
+    assert asked == [(1, 32, 32, 3)] * (1 + costs.TIMED)
 
 
 def test_a_files_description_counts_every_weight_and_tells_one_file_from_another(tmp_path):

@@ -98,6 +98,13 @@ def test_weights_leave_the_order_of_the_pictures_as_it_is():
     assert orders[0] == orders[1]
 
 
+def test_no_batches_start_the_autotuner_whose_sleep_the_end_of_a_training_would_wait_for():
+    inputs, labels = np.zeros((8, 4), np.float32), np.zeros(8, int)
+    for batches in (training_batches(inputs, labels, 2, SETTINGS, seed=0), validation_batches(inputs, labels, 2, 8)):
+        assert batches.options().autotune.enabled is False
+        assert batches.skip(1).take(1).options().autotune.enabled is False
+
+
 @pytest.mark.parametrize("batch_size", [8, 9, 2])
 def test_sampling_shows_every_breed_equally_often_and_all_its_pictures_before_any_comes_again(batch_size):
     settings = balanced("sampling", batch_size=batch_size)

@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +11,7 @@ import numpy as np
 from stages.lib.core.hashes import hash_file
 from stages.lib.networks.graphs import average_views
 
-BATCH_SIZES = {1: 5, 32: 1}  # photos at once, and how often that is timed
+TIMED = 5  # times that each network is asked
 
 
 class Asked(Protocol):
@@ -29,30 +28,27 @@ def architecture(network: keras.Model) -> tuple[tuple[str, str], ...]:
     return tuple((type(operation).__name__, str(operation.output.shape)) for operation in network.operations)
 
 
-def milliseconds_a_photo(network: Asked, sizes: Iterable[int] = BATCH_SIZES) -> dict[str, float]:
-    """``milliseconds_batch_<size>`` a photo, for some of `BATCH_SIZES`: the median, after one to warm up.
+def milliseconds_a_photo(network: Asked) -> float:
+    """How long ``network`` takes for one photo: the median of `TIMED`, after one to warm up.
 
-    The photos are noise, in memory: reading them is not timed.
+    The photo is noise, in memory: reading it is not timed.
     """
-    found = {}
-    for size in sizes:
-        photos = np.random.default_rng(0).integers(0, 256, (size, *network.input_shape[1:]), np.uint8)
-        network.predict_on_batch(photos)  # builds the graph for this size
-        seconds = []
-        for _ in range(BATCH_SIZES[size]):
-            start = time.perf_counter()
-            network.predict_on_batch(photos)
-            seconds.append(time.perf_counter() - start)
-        found[f"milliseconds_batch_{size}"] = round(1000 * statistics.median(seconds) / size, 3)
-    return found
+    photo = np.random.default_rng(0).integers(0, 256, (1, *network.input_shape[1:]), np.uint8)
+    network.predict_on_batch(photo)  # builds the graph
+    seconds = []
+    for _ in range(TIMED):
+        start = time.perf_counter()
+        network.predict_on_batch(photo)
+        seconds.append(time.perf_counter() - start)
+    return round(1000 * statistics.median(seconds), 3)
 
 
-def time_networks(networks: dict[str, keras.Model], views: int) -> dict[str, dict[str, float]]:
+def time_networks(networks: dict[str, keras.Model], views: int) -> dict[str, float]:
     """`milliseconds_a_photo` of each network when it is asked about ``views`` views of a photo, see `average_views`.
 
     Of networks that differ in their weights alone, the first is timed.
     """
-    timed: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    timed: dict[tuple[tuple[str, str], ...], float] = {}
     for network in networks.values():
         kind = architecture(network)
         if kind not in timed:
