@@ -10,7 +10,7 @@ Cost    7 s, without TensorFlow
 """
 
 import json
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from stages.lib.core import paths
 from stages.lib.core.errors import run
@@ -44,17 +44,14 @@ def main() -> None:
     costs = sections.costs(read_csv(paths.COSTS / "evaluate.csv"), params.backbones)
     subject = describe_test(evaluation["test_photos"], params.data.source, predictions[best]["photo"].tolist())
 
-    with ProcessPoolExecutor() as pool:  # matplotlib draws on one processor
-        drawn = [
-            pool.submit(drawings.draw_results, scores, report, families, level, subject),
-            pool.submit(drawings.draw_matrices, predictions, report["breed"].unique().tolist(), subject),
-            pool.submit(drawings.draw_photos, read_csv(paths.PLOTS / "class_balance.csv")),
-            pool.submit(drawings.draw_costs, scores, costs["costs"], families, best, level, subject),
-            pool.submit(drawings.draw_familiarity, familiarity, list_scorers(families), scores, subject),
-            pool.submit(drawings.draw_data_size, read_csv(paths.PLOTS / "data_size.csv"), data_size["val_photos"]),
-        ]
-    for each in drawn:
-        each.result()
+    drawings.draw_at_once(
+        partial(drawings.draw_results, scores, report, families, level, subject),
+        partial(drawings.draw_matrices, predictions, report["breed"].unique().tolist(), subject),
+        partial(drawings.draw_photos, read_csv(paths.PLOTS / "class_balance.csv")),
+        partial(drawings.draw_costs, scores, costs["costs"], families, best, level, subject),
+        partial(drawings.draw_familiarity, familiarity, list_scorers(families), scores, subject),
+        partial(drawings.draw_data_size, read_csv(paths.PLOTS / "data_size.csv"), data_size["val_photos"]),
+    )
     content = {
         "answer": answer_in_a_sentence(best, scores[best], costs["costs"][best], comparisons, subject, level),
         "caveats": evaluation["caveats"],

@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import re
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -673,3 +675,11 @@ def test_dvcs_templates_know_no_model_by_name_and_its_page_passes_over_one_of_th
         'if (!("$schema" in spec)) document.querySelector(place).remove();'
         in (root / ".dvc/plots/page.html").read_text()
     )
+
+
+def test_all_drawings_are_made_at_once_and_what_one_stumbles_over_is_raised(tmp_path):
+    files = [tmp_path / str(number) for number in range(3)]
+    drawings.draw_at_once(*(partial(Path.touch, file) for file in files))
+    assert sorted(tmp_path.iterdir()) == files
+    with pytest.raises(FileNotFoundError, match="missing"):
+        drawings.draw_at_once(partial(Path.touch, files[0]), partial(Path.unlink, tmp_path / "missing"))

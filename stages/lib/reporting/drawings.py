@@ -1,17 +1,27 @@
 """All pictures under plots, drawn from what the stages wrote."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from multiprocessing import Pool
+from signal import SIG_IGN, SIGINT, signal
 
 import pandas as pd
 
 from stages.lib.core import paths
 from stages.lib.core.encoding import encode
 from stages.lib.core.outputs import whole_folder
+from stages.lib.core.parallel import WORKERS
 from stages.lib.core.tables import read_csv
 from stages.lib.reporting import charts, familiarity_charts, score_charts, sheets, training_charts
 
 Families = Mapping[str, tuple[str, ...]]
 Scores = Mapping[str, Mapping[str, float]]
+
+
+def draw_at_once(*drawings: Callable[[], None]) -> None:
+    """Make all ``drawings``, on all processors, as matplotlib keeps one busy; what one raises is raised here."""
+    with Pool(WORKERS, initializer=signal, initargs=(SIGINT, SIG_IGN)) as pool:  # Ctrl-C is for this process to tell of
+        for drawn in [pool.apply_async(draw) for draw in drawings]:
+            drawn.get()
 
 
 def draw_photos(balance: pd.DataFrame) -> None:
