@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from benchmarks.faults import __main__ as main_module
@@ -308,3 +309,9 @@ def test_photographs_have_views_and_edits_that_show_their_photo(tmp_path, draw_p
     assert (edits.breeds == np.array(["Beagle"] * 4 + ["Poodle"] * 4)[edits.shows]).all()
     assert len({*edits.digests.tolist()}) == 16
     assert photographs.small("photos").inputs.shape == (8, 64, 64, 3)
+
+
+def test_the_tables_of_the_page_are_those_of_the_outcomes_that_are_kept():
+    rows = to_markdown(pd.read_csv(ROOT / "benchmarks/faults.csv"))
+    page = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
+    assert [row for row in page.splitlines() if row.startswith("| ") and row in rows] == [*filter(None, rows)]
