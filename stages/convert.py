@@ -29,7 +29,7 @@ TRAIN, TEST = paths.PREPARED / "train", paths.PREPARED / "test"
 
 
 def cost_of(asked: Asked, size: int) -> dict[str, float]:
-    """Of a network, whose file has ``size`` bytes: its ``megabytes`` (1,000,000 bytes) and milliseconds a photo."""
+    """Of a network, whose file has ``size`` bytes: its ``megabytes`` (1,000,000 bytes) and ``milliseconds_batch_1``."""
     return {"megabytes": round(size / 1e6, 1), "milliseconds_batch_1": milliseconds_a_photo(asked)}
 
 

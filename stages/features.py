@@ -9,7 +9,7 @@ Makes   data/features/<backbone>/plain/{train,val}.npy: pooled features of the p
         of views data/features/<backbone>/augmented, which has the rows of the photos first, and
         data/activations/<backbone>/views; of both metrics/costs/features/<backbone>/{photos,views}.json
 Alone   python -m stages.features VGG16 photos, or another of `backbones`, or views
-Cost    25 s for 704 photos and 68 s for 2,436 views in VGG16 at 128 px, 15 and 26 in EfficientNetLite2 at 260, on 2
+Cost    9 s for 704 photos and 18 s for 2,436 views in VGG16 at 128 px, 11 and 17 in EfficientNetLite2 at 260, on 2
         cores, in bfloat16; `compute` in params.yaml spreads it over several machines
 """
 

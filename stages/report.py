@@ -6,7 +6,7 @@ Reads   metrics/{evaluate,data_size,label_errors,mended_labels,prepare}.json, me
 Makes   plots/report.html and plots/costs.png, which tell seconds and so differ from run to run; the other pictures
         under plots
 Alone   python -m stages.report
-Cost    7 s, without TensorFlow
+Cost    6 s, without TensorFlow
 """
 
 import json

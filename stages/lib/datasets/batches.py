@@ -36,7 +36,7 @@ def _batches(
         return tuple(batch)
 
     # TensorFlow's autotuner has nothing to tune here; and freeing an iterator waits for its thread, which sleeps for
-    # twice as long each time: up to half of a training
+    # twice as long each time: up to as long again as was trained
     untuned = tf.data.Options()
     untuned.autotune.enabled = False
     return orders.map(load).prefetch(PREFETCHED).with_options(untuned)

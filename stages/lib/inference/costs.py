@@ -29,7 +29,7 @@ def architecture(network: keras.Model) -> tuple[tuple[str, str], ...]:
 
 
 def milliseconds_a_photo(network: Asked) -> float:
-    """How long ``network`` takes for one photo: the median of `TIMED`, after one to warm up.
+    """Milliseconds that ``network`` takes for one photo: the median of `TIMED`, after one to warm up.
 
     The photo is noise, in memory: reading it is not timed.
     """
