@@ -27,7 +27,7 @@ RUNNING = "Running stage '"
 # files that DVC writes in place, and what it says next time of half of one
 HALF_WRITTEN = {
     "dvc.lock": r"'\./dvc\.lock' (is invalid|validation failed)",
-    ".dvc/tmp/rwlock": r"Unable to read RWLock-file '\.dvc/tmp/rwlock'",
+    ".dvc/tmp/rwlock": r"ERROR: Unable to read RWLock-file '\.dvc/tmp/rwlock'",
 }
 TELL_SECONDS = ["metrics/costs", "plots/costs.png", "plots/report.html"]
 
@@ -120,7 +120,7 @@ def remove_what_is_half_written(repository: Repository) -> None:
         )  # fmt: skip
         if status.returncode == 0:
             return
-        half = [file for file, told in HALF_WRITTEN.items() if re.search(told, status.stderr)]
+        half = [file for file, told in HALF_WRITTEN.items() if re.match(told, status.stderr)]
         assert half, status.stderr
         (repository.root / half[0]).unlink()
 
