@@ -1,4 +1,3 @@
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -7,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from pipeline_fixtures import read_params, recording
+from pipeline_fixtures import read_params, read_records, recording
 from tiny_pipeline import new_repository, tiny_params
 
 from stages.lib.core.errors import run
@@ -110,6 +109,5 @@ def first_run(tmp_path_factory):
     repository = new_repository(folder / "repository", tiny_params())
     printed = repository.dvc("repro", **recording(folder / "records")).stdout
     repository.commit()
-    records = {file.stem: json.loads(file.read_text()) for file in (folder / "records").glob("*.json")}
-    yield repository, printed, records
+    yield repository, printed, read_records(folder / "records")
     shutil.rmtree(folder)  # half a gigabyte

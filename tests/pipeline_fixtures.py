@@ -1,6 +1,5 @@
 """The graph as dvc.yaml declares it, a small repository to run it in, and a recorder of what its stages really do."""
 
-import atexit
 import copy
 import functools
 import json
@@ -9,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,14 +182,25 @@ def stages_run(dvc_output: str) -> set[str]:
 
 
 def recording(folder: Path) -> dict[str, str]:
-    """The environment in which stages write down what they do, to ``folder``/<stage's record>.json."""
+    """The environment in which stages write down what they do in ``folder``, for `read_records`."""
     start = f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\n"
     (folder / "sitecustomize.py").write_text(f"{start}import pipeline_fixtures\npipeline_fixtures.record_stage()\n")
     return {"PYTHONPATH": str(folder), RECORDS: str(folder)}
 
 
+def read_records(folder: Path) -> dict[str, dict[str, set[str]]]:
+    """What each stage that ran "read", "written" (paths), and which "params" it asked for, by `Stage.record`."""
+    records = {}
+    for file in folder.glob("*.record"):
+        records[file.stem] = {"read": set(), "written": set(), "params": set()}
+        for line in file.read_text().splitlines():
+            what, name = line.split(" ", 1)
+            records[file.stem][what].add(name)
+    return records
+
+
 def record_stage() -> None:
-    """In a process that runs a stage, write down at its end what it opened and which parameters it read.
+    """In a process that runs a stage and those that it forks, write down what is opened and which parameters are read.
 
     `sys.addaudithook` sees what Python opens. It sees neither the pictures that TensorFlow reads (`tf.io.read_file`,
     in stages.lib.datasets.batches) nor the weights that h5py does; of the pictures it sees their folders being listed.
@@ -198,8 +208,17 @@ def record_stage() -> None:
     if sys.orig_argv[1:2] != ["-m"] or not sys.orig_argv[2].startswith("stages."):
         return
     record = "@".join([sys.orig_argv[2].removeprefix("stages."), *sys.orig_argv[3:]])
-    seen = {"read": set(), "written": set(), "params": set()}
-    record_params(seen["params"])
+    # a line at once, as a process that was forked ends without `atexit`
+    lines = os.open(Path(os.environ[RECORDS], f"{record}.record"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    seen = set()
+
+    def note(what: str, name: str) -> None:
+        line = f"{what} {name}\n"
+        if line not in seen:
+            seen.add(line)
+            os.write(lines, line.encode())
+
+    record_params(functools.partial(note, "params"))
 
     def hook(event: str, arguments: tuple) -> None:
         if event == "open":
@@ -213,23 +232,19 @@ def record_stage() -> None:
             return
         # os.path, because pathlib itself lists folders; what is not there is a name below an open folder's number
         if isinstance(path, str | os.PathLike) and (writes or os.path.exists(path)):  # noqa: PTH110
-            seen["written" if writes else "read"].add(os.path.abspath(path))  # noqa: PTH100
+            note("written" if writes else "read", os.path.abspath(path))  # noqa: PTH100
 
-    def write() -> None:
-        content = {what: sorted(names) for what, names in seen.items()}
-        Path(os.environ[RECORDS], f"{record}.json").write_text(json.dumps(content))
-
-    atexit.register(write)
     sys.addaudithook(hook)
 
 
-def record_params(read: set[str]) -> None:
-    """Add to ``read`` each key of params.yaml that a stage asks for, such as "data.source"."""
+def record_params(note: Callable[[str], None]) -> None:
+    """Call ``note`` with each key of params.yaml that a stage asks for, such as "data.source"."""
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` will do, but later
     from stages.lib.core.params import Params, Section
 
     del sys.path[0]
     places = {}  # of sections, by id: they live as long as the process
+    checking = False
 
     def get(section: Section, name: str):
         value = object.__getattribute__(section, name)
@@ -239,8 +254,8 @@ def record_params(read: set[str]) -> None:
                 places[id(value)] = f"{name}."
             elif isinstance(value, dict):
                 places.update({id(each): f"{name}.{key}." for key, each in value.items()})
-            elif place is not None:  # None where a section is checked
-                read.add(f"{place}{name}")
+            elif place is not None and not checking:  # None where a section is checked
+                note(f"{place}{name}")
         return value
 
     copy_section = Section.model_copy
@@ -253,10 +268,12 @@ def record_params(read: set[str]) -> None:
     validate = Params.model_validate
 
     def validate_unseen(content: dict) -> Params:
-        before = set(read)
-        params = validate(content)
-        read.intersection_update(before)
-        return params
+        nonlocal checking
+        checking = True
+        try:
+            return validate(content)
+        finally:
+            checking = False
 
     Section.__getattribute__ = get
     Section.model_copy = copy

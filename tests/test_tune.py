@@ -1,6 +1,5 @@
 """Tuning: folds that keep together what belongs together, the same trials each time, and no look at test."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from pipeline_fixtures import ROOT, is_within, recording, write_shown
+from pipeline_fixtures import ROOT, is_within, read_records, recording, write_shown
 
 from stages import tune
 from stages.lib.core.errors import UserError, run
@@ -411,8 +410,7 @@ def test_it_opens_no_test_photo_and_writes_nothing_that_a_stage_owns(checkout):
     environment["PYTHONPATH"] += os.pathsep + str(ROOT)
     command = [sys.executable, "-m", "stages.tune", "transfer", "--trials", "1", "--folds", "3"]
     subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, timeout=300)
-    (file,) = records.glob("tune*.json")
-    record = json.loads(file.read_text())
+    (record,) = read_records(records).values()
 
     def of_ours(paths):
         return {str(Path(path).relative_to(checkout)) for path in paths if Path(path).is_relative_to(checkout)}
