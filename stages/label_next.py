@@ -35,6 +35,7 @@ from stages.lib.images.duplicates import perceptual_hashes
 from stages.lib.images.folders import check_names
 from stages.lib.images.label_fixes import read_label_fixes
 from stages.lib.inference.nearest import TrainingPhotos, read_training_photos
+from stages.lib.networks.graphs import join_networks
 from stages.lib.reporting.charts import save
 from stages.lib.serving.answers import Fault, list_files, read_photos
 from stages.lib.serving.doubts import DECIDED, LABEL_NEXT, UNLABELLED
@@ -73,6 +74,7 @@ def ask(
     trained: Trained, training: TrainingPhotos, files: list[Path], max_pixels: int
 ) -> tuple[Unlabelled, list[Fault]]:
     """What the model says of photos about which nobody has decided, and the files that are no photos."""
+    network = join_networks([trained.classifier.network, training.network])
     decided = {fix.sha256 for fix in read_label_fixes(DECIDED)}
     read, hashes, probabilities, features, unknown, faults = [], [], [], [], [], []
     with Progress(desc="label_next", total=len(files), unit="photo") as bar:
@@ -85,10 +87,10 @@ def ask(
             faults += batch.faults
             hashes += [perceptual_hashes(Image.fromarray(picture)) for picture in batch.pictures]
             if batch.files:
-                outputs = trained.classifier.network.predict_on_batch(batch.pictures)
+                outputs, alike = network.predict_on_batch(batch.pictures)
                 probabilities.append(outputs[PROBABILITIES])
                 unknown.append(trained.familiarity.is_unknown(outputs[FAMILIARITY]))
-                features.append(normalise(training.network.predict_on_batch(batch.pictures)))
+                features.append(normalise(alike))
             bar.update(len(asked))
     parts = (np.concatenate(each) if read else np.empty(0) for each in (probabilities, features, unknown))
     return Unlabelled(read, np.array(hashes, np.uint64), *parts), faults

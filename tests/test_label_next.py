@@ -106,9 +106,12 @@ def chosen(project) -> pd.DataFrame:
     return pd.read_csv(project / "label_next/photos.csv", dtype=str, keep_default_na=False)
 
 
+@pytest.mark.parametrize("views", [1, 2])
 def test_the_least_sure_comes_first_with_its_guess_and_near_duplicates_and_unknown_ones_are_left_out(
-    project, run_stage, capsys
+    project, run_stage, capsys, views
 ):
+    evaluation = json.loads((project / "metrics/evaluate.json").read_text())
+    (project / "metrics/evaluate.json").write_text(json.dumps(evaluation | {"views": views}))
     assert run_stage(label_next.main, project, "new") == 0
     table = chosen(project)
     assert table["photo"].tolist() == [str(project / f"new/{name}.png") for name in ("mixed", "red", "green")]
