@@ -1,9 +1,9 @@
-"""Convert the best model to ONNX and TensorFlow Lite, and ask all of them about some of the test photos.
+"""Convert the best model to ONNX and TensorFlow Lite, and ask these about some of the test photos.
 
 Reads   metrics/evaluate.json: which model is best, and how many views it averages; models/<best>.keras;
         data/prepared/test. evaluate has made every choice by then: nothing is fitted, chosen or scored here.
         For `export.int8`, data/prepared/train: what sums in 8 bits have to hold
-Makes   data/converted: the networks, what they and Keras say of the photos, about.json;
+Makes   data/converted: the networks, what they say of the photos, about.json;
         metrics/costs/convert.json: size, and milliseconds a photo, which differ from run to run
 Alone   python -m stages.convert
 """
@@ -48,7 +48,6 @@ def main() -> None:
         converted["tflite_int8"] = to_int8_tflite(network, calibration_pictures(TRAIN, classifier.image_size))
     costs = {"keras": cost_of(network, source.stat().st_size)}
     with whole_folder(paths.CONVERTED) as folder:
-        np.savez(folder / "keras.npz", **predict_pictures(network, pictures, "keras"))
         for name, content in converted.items():
             file = folder / FORMATS[name].file
             file.write_bytes(content)

@@ -1,8 +1,9 @@
 """Put breeds and thresholds into the converted networks, and make sure that they answer as Keras' does.
 
-Reads   data/converted: the networks and what they say of some test photos; metrics/evaluate.json: the thresholds of the
-        best model for "not sure" and "none of these breeds"; params.yaml: whose weights it started from. For the card
-        metrics/prepare.json: how many photos there are, and plots/classification_report.csv: recall of each breed
+Reads   data/converted: the networks and what they say of some test photos; data/predictions: what Keras' does;
+        metrics/evaluate.json: the thresholds of the best model for "not sure" and "none of these breeds"; params.yaml:
+        whose weights it started from. For the card metrics/prepare.json: how many photos there are, and
+        plots/classification_report.csv: recall of each breed
 Makes   models/exported/best.onnx, best.tflite, best-float16.tflite, with `export.int8` best-int8.tflite, and
         README.md, their card;
         metrics/export.json: how far their numbers are from Keras', and the share of equal answers
@@ -17,17 +18,33 @@ import json
 import numpy as np
 
 from stages.lib.core import paths
+from stages.lib.core.classifier import FAMILIARITY, PROBABILITIES
 from stages.lib.core.errors import UserError, run
 from stages.lib.core.evaluated import find_best, read_evaluation
+from stages.lib.core.models import SCRATCH_FAMILY, find_backbone
 from stages.lib.core.outputs import whole_folder, write_json
 from stages.lib.core.params import load_params
 from stages.lib.core.prose import percent
 from stages.lib.core.tables import read_csv
+from stages.lib.datasets.predictions import read_models, read_predictions
 from stages.lib.exporting.about import About, describe
 from stages.lib.exporting.card import write_card
 from stages.lib.exporting.exported import FORMATS, LABELLERS, load_exported
 from stages.lib.exporting.licences import licence_of_weights
 from stages.lib.exporting.parity import Parity, compare, tell_difference
+
+
+def read_answers_of_keras(family: str, about: About, photos: list[str]) -> dict[str, np.ndarray]:
+    """What the model that ``about`` is of, one of ``family``, answered about these of the test photos.
+
+    Raises `UserError` where another one was asked, as may be where stages are run one by one.
+    """
+    model = about.model
+    if read_models([family])[model]["sha256"] != about.keras_sha256:
+        raise UserError(f"{paths.PREDICTIONS} is of another {model} than {paths.CONVERTED}: run `dvc repro`.")
+    asked = read_predictions({family: (model,)}, "test")
+    places = [asked.photos.index(photo) for photo in photos]
+    return {PROBABILITIES: asked.probabilities[model][places], FAMILIARITY: asked.familiarity[model][places]}
 
 
 def summarise(parity: Parity) -> dict[str, float]:
@@ -54,7 +71,8 @@ def main() -> None:
     counts = json.loads((paths.METRICS / "prepare.json").read_text(encoding="utf-8"))
     recalls = read_csv(paths.PLOTS / "classification_report.csv")
     level, source = params.evaluate.confidence_level, params.data.source
-    expected = dict(np.load(paths.CONVERTED / "keras.npz", allow_pickle=False))
+    family = find_backbone(about.model, params.families) or SCRATCH_FAMILY
+    expected = read_answers_of_keras(family, about, photos)
     found, complaints = {}, []
     with whole_folder(paths.EXPORTED, len(formats) + 1) as folder:
         for name, (file, tie, dtype) in formats.items():

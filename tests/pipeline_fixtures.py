@@ -193,8 +193,8 @@ def read_records(folder: Path) -> dict[str, dict[str, set[str]]]:
     records = {}
     for file in folder.glob("*.record"):
         records[file.stem] = {"read": set(), "written": set(), "params": set()}
-        for line in file.read_text().splitlines():
-            what, name = line.split(" ", 1)
+        for line in file.open():
+            what, name = json.loads(line)
             records[file.stem][what].add(name)
     return records
 
@@ -213,7 +213,7 @@ def record_stage() -> None:
     seen = set()
 
     def note(what: str, name: str) -> None:
-        line = f"{what} {name}\n"
+        line = json.dumps([what, name]) + "\n"
         if line not in seen:
             seen.add(line)
             os.write(lines, line.encode())

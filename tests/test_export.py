@@ -34,11 +34,14 @@ from stages.lib.core.params import load_params
 from stages.lib.core.prose import percent
 from stages.lib.core.registry import NETWORKS
 from stages.lib.core.shrinking import shrink
+from stages.lib.datasets.pictures import find_pictures, name_photos
+from stages.lib.datasets.predictions import Predictions, write_models, write_predictions
 from stages.lib.exporting import conversion, exported
 from stages.lib.exporting.about import About, describe
 from stages.lib.exporting.card import write_card
 from stages.lib.exporting.parity import Parity, compare
 from stages.lib.images.photos import to_square
+from stages.lib.inference.predictions import predict_pictures
 from stages.lib.networks.classifiers import join, scratch_network
 from stages.lib.networks.graphs import average_views
 from stages.lib.networks.model_files import load_classifier, save_classifier
@@ -75,8 +78,22 @@ def untrained() -> keras.Model:
     return network
 
 
+def write_answers(folder: Path, views: int) -> None:
+    """Write what the model answers about the test photos, as `stages.predictions` does."""
+    model = folder / "models/scratch_plain.keras"
+    network = average_views(load_classifier(model).network, views)
+    test = folder / "data/prepared/test"
+    pictures, breeds = find_pictures(test)
+    answers = predict_pictures(network, pictures, "test")
+    outputs = ({"scratch_plain": answers[name]} for name in (PROBABILITIES, FAMILIARITY))
+    family = folder / "data/predictions/scratch"
+    family.mkdir(parents=True)
+    write_predictions(family, "test", Predictions(name_photos(pictures, test), breeds, *outputs))
+    write_models(family, {"scratch_plain": {"sha256": hash_file(model)}})
+
+
 def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) -> Path:
-    """What the stage reads: a model, what evaluate said of it, and four test photos of each breed."""
+    """What the stages read: a model, four test photos of each breed, and what it and evaluate said of them."""
     model = folder / "models/scratch_plain.keras"
     save_classifier(small_classifier(network, BREEDS, "pad", PREPARED_SIDE), model)
     (folder / "metrics").mkdir()
@@ -97,6 +114,7 @@ def make_folder(folder: Path, draw_photo, network: keras.Model, views: int = 1) 
             photo = draw_photo(10 * place + number, (PREPARED_SIDE, PREPARED_SIDE))
             photo.save(folder / "data/prepared/test" / breed / f"{number}.png")
     shutil.copytree(folder / "data/prepared/test", folder / "data/prepared/train")
+    write_answers(folder, views)
     return folder
 
 
@@ -258,6 +276,23 @@ def test_the_stages_measure_parity_size_and_time_of_each_format(made):
     sizes = {name: (made / "models/exported" / file).stat().st_size for name, file in FILES.items()}
     assert sizes["tflite_float16"] < 0.55 * sizes["tflite"]
     assert list(made.rglob("*.partial*")) == []
+
+
+def test_each_photo_that_is_compared_on_is_held_against_what_keras_said_of_it(
+    made, tmp_path, run_stage, write_params, monkeypatch
+):
+    folder = shutil.copytree(made, tmp_path / "again")
+    (folder / "params.yaml").unlink()  # it may be a link
+    write_params(folder / "params.yaml", **{"export.parity_photos": 4})
+    networks = [(made / "data/converted" / file).read_bytes() for file in FILES.values()]
+    monkeypatch.setattr(convert, "to_onnx", lambda _network: networks[0])
+    monkeypatch.setattr(convert, "to_tflite", lambda _network: tuple(networks[1:]))
+    assert [run_stage(stage.main, folder) for stage in (convert, export)] == [0, 0]
+    compared = json.loads((folder / "data/converted/about.json").read_text())["photos"]
+    assert compared == ["Cairn/1", "Grand Bleu de Gascogne/0", "Grand Bleu de Gascogne/3", "Löwchen/2"]
+    found = json.loads((folder / "metrics/export.json").read_text())
+    assert found["parity_photos"] == 4
+    assert all(found[name]["largest_difference"] < CLOSE[name] for name in FILES)
 
 
 @pytest.mark.parametrize("count", [1, 12])
@@ -540,6 +575,14 @@ def test_the_stage_fails_where_an_answer_differs_and_keeps_what_was_there(
     )
     assert [line for line in others if not re.fullmatch(pattern, line)] == []
     assert contents(folder) == before
+
+
+def test_answers_of_a_model_that_was_trained_again_since_are_not_compared_with(made, tmp_path, run_stage, capsys):
+    folder = shutil.copytree(made, tmp_path / "again")
+    write_models(folder / "data/predictions/scratch", {"scratch_plain": {"sha256": "another"}})
+    assert run_stage(export.main, folder) == 1
+    told = "error: data/predictions is of another scratch_plain than data/converted: run `dvc repro`.\n"
+    assert capsys.readouterr().err == told
 
 
 @each_format

@@ -48,7 +48,7 @@ from stages.lib.familiarity.conformal import keep_scores
 from stages.lib.familiarity.scores import breed_means, familiarity
 from stages.lib.networks.classifiers import pool, with_familiarity
 from stages.lib.networks.model_files import save_classifier
-from stages.lib.reporting import charts, drawings, familiarity_charts, score_charts, sections
+from stages.lib.reporting import charts, familiarity_charts, score_charts, sections
 from stages.lib.serving.answers import answer
 from stages.lib.serving.trained_models import Familiarity
 
@@ -198,7 +198,7 @@ def results(tmp_path_factory, write_params, run_stage):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(charts, "save", check_and_save)
         # in this process, where the line above holds and faults are kept
-        patch.setattr(drawings, "draw_at_once", lambda *each: [draw() for draw in each])
+        patch.setattr(report, "in_processes", lambda tasks, **_: [task() for task in tasks])
         for stage in (prepare, prepare_unknown, augment):
             assert run_stage(stage.main, root) == 0
         with contextlib.chdir(root):

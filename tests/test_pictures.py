@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from stages.lib.core.parallel import in_parallel
 from stages.lib.core.shrinking import shrink
 from stages.lib.datasets.pictures import decode_pictures, find_pictures, picture_batches, read_picture
 from stages.lib.images.photos import FORMATS, Refused, read_photo, to_square
@@ -358,14 +357,6 @@ def test_the_size_is_exact_whatever_the_photos(size, resize):
 def test_an_unknown_way_to_resize_is_an_error():
     with pytest.raises(ValueError, match="crop, pad or squash"):
         to_square(COLOURED, 32, "zoom")
-
-
-def test_parallel_work_keeps_the_order_of_the_items_and_passes_errors_on():
-    assert in_parallel(lambda one, other: one * other, range(200), range(200), what="test") == [
-        n * n for n in range(200)
-    ]
-    with pytest.raises(ZeroDivisionError):
-        in_parallel(lambda item: 1 // item, [1, 0], what="test")
 
 
 def test_prepared_pictures_are_found_folder_by_folder_in_the_order_of_their_names_and_decoded(tmp_path):

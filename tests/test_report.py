@@ -5,10 +5,6 @@ import hashlib
 import io
 import json
 import re
-import signal
-import time
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,10 +14,7 @@ from PIL import Image
 from test_prepare import ODD_NAMES
 
 from stages.lib.core import paths
-from stages.lib.core.errors import UserError
 from stages.lib.core.models import list_families, list_scorers, plan_comparisons
-from stages.lib.core.outputs import whole_file
-from stages.lib.core.parallel import WORKERS
 from stages.lib.core.params import load_params
 from stages.lib.core.splits import SPLITS
 from stages.lib.evaluation import calibration, selective
@@ -680,35 +673,3 @@ def test_dvcs_templates_know_no_model_by_name_and_its_page_passes_over_one_of_th
         'if (!("$schema" in spec)) document.querySelector(place).remove();'
         in (root / ".dvc/plots/page.html").read_text()
     )
-
-
-def draw_when_the_other_is_there(folder, number):
-    (folder / str(number)).touch()
-    deadline = time.monotonic() + 60
-    while not (folder / str(1 - number)).exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@pytest.mark.skipif(WORKERS < 2, reason="there is one processor")
-def test_drawings_are_made_at_once(tmp_path):
-    drawings.draw_at_once(*(partial(draw_when_the_other_is_there, tmp_path, number) for number in range(2)))
-
-
-def draw_half(folder, stumble):
-    with whole_file(folder / "chart.png") as half:
-        half.touch()
-        stumble()
-
-
-@pytest.mark.parametrize(
-    ("stumble", "error", "left"),
-    [
-        (partial(Path.unlink, Path("missing")), FileNotFoundError, []),
-        (partial(signal.raise_signal, signal.SIGKILL), UserError, ["chart.png.partial"]),
-    ],
-)
-def test_what_a_drawing_stumbles_over_is_raised_and_the_death_of_one_is_told(tmp_path, stumble, error, left):
-    with pytest.raises(error):
-        drawings.draw_at_once(partial(draw_half, tmp_path, stumble))
-    assert [file.name for file in tmp_path.iterdir()] == left

@@ -13,7 +13,6 @@ ears, which hang or stand.
 
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from PIL import Image
 from stages.lib.core import paths
 from stages.lib.core.errors import run
 from stages.lib.core.outputs import whole_folder
-from stages.lib.core.progress import Progress
+from stages.lib.core.parallel import in_processes
 from stages.sources.scenery import (
     COLOURS,
     LONGEST_SIDE,
@@ -460,15 +459,11 @@ def save_dog(folder: Path, breed: str, number: int) -> None:
 
 
 def draw_sample(folder: Path, pictures_per_breed: int) -> None:
-    """Draw the first pictures of every breed into ``folder`` on all cores."""
+    """Draw the first pictures of every breed into ``folder``."""
     for breed in BREEDS:
         (folder / breed).mkdir(parents=True)
-    breeds = [breed for breed in BREEDS for _ in range(pictures_per_breed)]
-    numbers = [*range(pictures_per_breed)] * len(BREEDS)
-    with ProcessPoolExecutor() as pool:
-        saved = pool.map(partial(save_dog, folder), breeds, numbers, chunksize=4)
-        for _ in Progress(saved, total=len(breeds), desc="drawing", unit="picture"):
-            pass
+    pictures = [partial(save_dog, folder, breed, number) for breed in BREEDS for number in range(pictures_per_breed)]
+    in_processes(pictures, what="drawing", unit="picture")
 
 
 def main() -> None:

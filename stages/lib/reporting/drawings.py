@@ -1,40 +1,17 @@
 """All pictures under plots, drawn from what the stages wrote."""
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from signal import SIG_IGN, SIGINT, signal
+from collections.abc import Mapping
 
 import pandas as pd
 
 from stages.lib.core import paths
 from stages.lib.core.encoding import encode
-from stages.lib.core.errors import UserError
 from stages.lib.core.outputs import whole_folder
-from stages.lib.core.parallel import WORKERS
 from stages.lib.core.tables import read_csv
 from stages.lib.reporting import charts, familiarity_charts, score_charts, sheets, training_charts
 
 Families = Mapping[str, tuple[str, ...]]
 Scores = Mapping[str, Mapping[str, float]]
-
-
-def draw_at_once(*drawings: Callable[[], None]) -> None:
-    """Make all ``drawings`` in `WORKERS` processes, as matplotlib keeps one busy; what one raises is raised here.
-
-    Raises `UserError` where a process was killed. After Ctrl-C, and where one fails, those that are begun are finished.
-    """
-    pool = ProcessPoolExecutor(WORKERS, initializer=signal, initargs=(SIGINT, SIG_IGN))
-    try:
-        for drawn in [pool.submit(draw) for draw in drawings]:
-            drawn.result()
-    except KeyboardInterrupt:
-        signal(SIGINT, SIG_IGN)  # a second one would interrupt the wait below, and leave the processes behind
-        raise
-    except BrokenProcessPool:
-        raise UserError("a process that drew charts was killed. Is there too little memory?") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def draw_photos(balance: pd.DataFrame) -> None:
