@@ -5,6 +5,7 @@ nothing else is said, and give under the names of Keras' outputs what it does, s
 """
 
 import contextlib
+import functools
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from stages.lib.networks.graphs import for_other_runtimes
 OPSET = 15  # runtimes from 2021 on know it
 
 
+@functools.lru_cache(maxsize=1)  # all formats are made of one graph, which takes a second to trace
 def _as_function(network: keras.Model) -> tuple[keras.Model, Any]:
     """``network`` as other runtimes can take it, and TensorFlow's function of it."""
     network = for_other_runtimes(network)
