@@ -204,6 +204,7 @@ def record_stage() -> None:
 
     `sys.addaudithook` sees what Python opens. It sees neither the pictures that TensorFlow reads (`tf.io.read_file`,
     in stages.lib.datasets.batches) nor the weights that h5py does; of the pictures it sees their folders being listed.
+    Of parameters it sees those that are read before the fork, as sections reach another process as copies.
     """
     if sys.orig_argv[1:2] != ["-m"] or not sys.orig_argv[2].startswith("stages."):
         return

@@ -391,7 +391,7 @@ def recorded(request, first_run, stages):
         best = repository.json("metrics/evaluate.json")["best"]
         assert f"models/{best}.keras" in read
         read -= {f"models/{best}.keras", f"plots/predictions/{best}.csv"}
-    return stage, read, written, set(record["params"])
+    return stage, read, written, record["params"]
 
 
 def not_needed(repository: Repository, stage: Stage) -> set[str]:

@@ -26,7 +26,7 @@ OPSET = 15  # runtimes from 2021 on know it
 
 @functools.lru_cache(maxsize=1)  # all formats are made of one graph, which takes a second to trace
 def _as_function(network: keras.Model) -> tuple[keras.Model, Any]:
-    """``network`` as other runtimes can take it, and TensorFlow's function of it."""
+    """``network``, whose weights stay as they are from now on, as other runtimes can take it, and a function of it."""
     network = for_other_runtimes(network)
     return network, tf.function(network, input_signature=[tf.TensorSpec(network.input_shape, name=INPUT)])
 
