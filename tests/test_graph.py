@@ -32,7 +32,8 @@ COMMANDS = {
 }  # of a person's, beside the graph
 NO_STAGES = {*COMMANDS, "stages/__init__.py", "stages/sources/__init__.py"}
 SHARED = {
-    f"stages/sources/{name}.py" for name in ("download", "packages", "pytorch_files", "scenery")
+    f"stages/sources/{name}.py"
+    for name in ("breeds", "coats", "download", "packages", "portraits", "pytorch_files", "scenery")
 }  # and no stages themselves
 TRAINING_STAGES = {name for name in STAGES if name.partition("@")[0] in {"train_scratch", "transfer", "finetune"}}
 
